@@ -1,0 +1,36 @@
+# The contract on a fresh machine with Python 3.11 or newer, pip and make: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
+PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: help setup demo test check clean
+
+help:
+	@echo "make demo    run a real export into a real remote, and read it back"
+	@echo "make test    run all tests"
+	@echo "make check   lint, types, and the consistency of what is installed"
+	@echo "make clean   remove everything that these commands made"
+
+setup: $(VENV)/.ready
+
+# One pip command for all members, so that each finds the others here and not in a package index.
+$(VENV)/.ready: $(PROJECTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing contraflow and its members into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[dev]' $(patsubst %,-e ./%,$(MEMBERS))
+	@touch $@
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy src hookspecs/src $(patsubst %,%src,$(MEMBERS))
+	@$(BIN)/python -m pip check --disable-pip-version-check
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

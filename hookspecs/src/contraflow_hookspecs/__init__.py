@@ -1,0 +1,62 @@
+"""The contract between contraflow and its plugins: hook specifications, types, errors, and nothing else."""
+
+from __future__ import annotations
+
+from contraflow_hookspecs.errors import ConnectorError, ItemError, PermanentError, SystemicError, TransientError
+from contraflow_hookspecs.markers import PROJECT_NAME, SPEC_VERSION, hookimpl, hookspec
+from contraflow_hookspecs.types import (
+    Action,
+    BatchStatus,
+    Capabilities,
+    Change,
+    Conflict,
+    Deferred,
+    ExportJob,
+    Gone,
+    Idempotency,
+    IdFilter,
+    Item,
+    JobExecution,
+    Key,
+    Operation,
+    Rejected,
+    Skip,
+    StepContext,
+    StepExecution,
+    Unknown,
+    WriteResult,
+    Written,
+)
+
+__all__ = [
+    "PROJECT_NAME",
+    "SPEC_VERSION",
+    "Action",
+    "BatchStatus",
+    "Capabilities",
+    "Change",
+    "Conflict",
+    "ConnectorError",
+    "Deferred",
+    "ExportJob",
+    "Gone",
+    "IdFilter",
+    "Idempotency",
+    "Item",
+    "ItemError",
+    "JobExecution",
+    "Key",
+    "Operation",
+    "PermanentError",
+    "Rejected",
+    "Skip",
+    "StepContext",
+    "StepExecution",
+    "SystemicError",
+    "TransientError",
+    "Unknown",
+    "WriteResult",
+    "Written",
+    "hookimpl",
+    "hookspec",
+]

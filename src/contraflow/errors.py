@@ -1,0 +1,108 @@
+"""The errors that contraflow itself raises. Connectors raise those of :mod:`contraflow_hookspecs.errors`.
+
+::
+
+    ContraflowError            exit code 1
+    ├── ConfigError            2   what the user wrote cannot be honoured; carries every problem found
+    ├── PluginError            2   a plugin cannot be loaded, or breaks the contract at registration
+    ├── SourceError            1   the source database cannot be reached or read
+    ├── LedgerError            6   the ledger cannot be opened, trusted or written
+    └── HookContractError      1   a plugin answered a hook with something that is no answer
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import attrs
+
+
+class ContraflowError(Exception):
+    """Base of all errors that contraflow raises on purpose; the message is for people."""
+
+    exit_code = 1
+
+
+class PluginError(ContraflowError):
+    """A plugin cannot be loaded, or breaks the contract at registration."""
+
+    exit_code = 2
+
+
+class SourceError(ContraflowError):
+    """The source database cannot be reached or read."""
+
+
+class LedgerError(ContraflowError):
+    """The ledger cannot be opened, trusted or written."""
+
+    exit_code = 6
+
+
+class HookContractError(ContraflowError):
+    """A plugin answered a hook with something that is no answer.
+
+    Args:
+        plugin: The plugin's name.
+        hook: The hook's name.
+        found: What came back.
+        expected: What was due.
+    """
+
+    def __init__(self, plugin: str, hook: str, found: str, expected: str) -> None:
+        super().__init__(f"plugin '{plugin}', hook {hook}: found {found}; expected {expected}")
+        self.plugin = plugin
+        self.hook = hook
+
+
+@attrs.frozen(kw_only=True)
+class Location:
+    """A place in a configuration file: file name, line (from 1), and the path of keys to the value."""
+
+    file: str | None = None
+    line: int | None = None
+    path: str = ""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        return " ".join(part for part in (place, f"({self.path})" if self.path else "") if part)
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """One thing in the configuration that cannot be honoured."""
+
+    message: str
+    """What is wrong, one sentence without a full stop."""
+    location: Location = Location()
+    found: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+    """What to do, or the nearest valid name."""
+
+    def __str__(self) -> str:
+        place = str(self.location)
+        lines = [f"{place}: {self.message}" if place else self.message]
+        lines += [
+            f"    {label}: {text}"
+            for label, text in (("found", self.found), ("expected", self.expected), ("hint", self.hint))
+            if text
+        ]
+        return "\n".join(lines)
+
+
+class ConfigError(ContraflowError):
+    """What the user wrote cannot be honoured; carries every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(Problem(message=p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def near_match(name: str, valid: Iterable[str]) -> str | None:
+    """The hint "did you mean 'x'?" for a name that is not among the valid ones, or ``None`` if nothing is near."""
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
