@@ -1,0 +1,356 @@
+"""Assembly: definitions and plugins become runnable steps. Every name is resolved here; nothing is lazy.
+
+A job that names something that nobody provides, or whose options contradict what the connector can do, does not come out of
+here, and so never starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from contraflow.config import IntegrationConfig, JobDefinition, ProjectConfig, StepDefinition
+from contraflow.errors import ConfigError, ContraflowError, Location, Problem, near_match
+from contraflow.plugins import Plugins
+from contraflow.settings import structure_settings
+from contraflow_hookspecs import Capabilities, ExportJob, Idempotency
+
+EXPORT = "export"
+
+_ITEM = "item"
+_ITEM_ALIASES = frozenset(
+    {
+        _ITEM,
+        r"Oro\Bundle\BatchBundle\Step\ItemStep",
+        r"Akeneo\Bundle\BatchBundle\Step\ItemStep",
+        r"Akeneo\Component\Batch\Step\ItemStep",
+    }
+)
+_STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
+
+PARAMETERS: Mapping[str, str] = {
+    "entity": "the project's entity that the step exports",
+    "batch_size": "most items in a chunk (default 100)",
+    "skip_limit": "most rejected items before the step fails (default: no limit)",
+    "in_doubt": "what to do with an item whose fate is unknown: resend or hold (default: resend where that is harmless)",
+    "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
+}
+"""The step parameters that the engine itself understands."""
+
+
+@attrs.frozen(kw_only=True)
+class Stage:
+    """One stage of a step: the plugin that serves it, and the hook as the step calls it."""
+
+    plugin: str
+    call: Callable[..., Any]
+
+
+@attrs.frozen(kw_only=True)
+class StepOptions:
+    """The engine's own parameters of a step, validated."""
+
+    batch_size: int = 100
+    skip_limit: int | None = None
+    resend_in_doubt: bool = False
+    summary: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunnableStep:
+    """A step with every name resolved: an item step, or a tasklet if it has only ``run``."""
+
+    key: str
+    title: str
+    services: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    """As the job file gives them, and the entity that the connector exports where the step names none."""
+    location: Location
+    known_parameters: frozenset[str] | None
+    """Every parameter that the step understands; ``None`` if one of its plugins does not say."""
+    reader: Stage | None = None
+    counter: Stage | None = None
+    processor: Stage | None = None
+    writer: Stage | None = None
+    run: Stage | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunnableJob:
+    """A job of an integration, ready to run."""
+
+    name: str
+    title: str
+    integration: str
+    connector: str
+    steps: tuple[RunnableStep, ...]
+    settings: Any
+    capabilities: Capabilities
+    export_job: ExportJob
+
+
+def job_names(plugins: Plugins, integration: IntegrationConfig) -> tuple[str, ...]:
+    """The names of an integration's jobs, in order: those that it names itself, else those that its connector brings."""
+    if integration.job:
+        return integration.job
+    return tuple(job.name for job in plugins.export_jobs(integration.connector))
+
+
+def assemble(
+    config: ProjectConfig,
+    plugins: Plugins,
+    definitions: Mapping[str, JobDefinition],
+    integration: IntegrationConfig,
+    job_name: str,
+) -> RunnableJob:
+    """Make a job of an integration runnable.
+
+    Args:
+        config: The project's configuration; its ``services:`` and ``classes:`` translate foreign names.
+        plugins: The plugins that names may resolve to.
+        definitions: All jobs that are defined, by the project and by connectors.
+        integration: Whose job it is.
+        job_name: Which of its jobs.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    export_job = _export_job(plugins, integration, job_name)
+    definition = definitions.get(job_name)
+    if definition is None:
+        raise ConfigError(
+            Problem(
+                message=f"integration '{integration.name}': there is no job '{job_name}'",
+                location=integration.location,
+                expected=f"one of {', '.join(sorted(definitions)) or '(no job is defined)'}",
+                hint=near_match(job_name, definitions),
+            )
+        )
+    problems: list[Problem] = []
+    settings: Any = None
+    capabilities = Capabilities()
+    try:
+        settings = structure_settings(export_job.settings, integration.settings, integration.settings_location)
+        declared = export_job.capabilities
+        capabilities = declared if isinstance(declared, Capabilities) else declared(settings)
+    except ConfigError as error:
+        problems += error.problems
+    steps = _Steps(config, plugins, export_job, problems).all_of(definition)
+    if problems:
+        raise ConfigError(*problems)
+    return RunnableJob(
+        name=job_name,
+        title=definition.title or export_job.label or job_name,
+        integration=integration.name,
+        connector=integration.connector,
+        steps=steps,
+        settings=settings,
+        capabilities=capabilities,
+        export_job=export_job,
+    )
+
+
+def _export_job(plugins: Plugins, integration: IntegrationConfig, job_name: str) -> ExportJob:
+    """What the connector declares of this job: settings class, capabilities, resources."""
+    brought = plugins.export_jobs(integration.connector)
+    for job in brought:
+        if job.name == job_name:
+            return job
+    if len(brought) == 1:
+        return brought[0]  # a connector that serves any job of the project
+    if not brought:
+        return ExportJob(name=job_name)
+    raise ConfigError(
+        Problem(
+            message=f"connector '{integration.connector}' brings several jobs, and none of them is '{job_name}'",
+            location=integration.location,
+            expected=", ".join(job.name for job in brought),
+            hint=near_match(job_name, [job.name for job in brought]),
+        )
+    )
+
+
+def options_of(parameters: Mapping[str, Any], capabilities: Capabilities) -> StepOptions:
+    """Validate the engine's own parameters.
+
+    Raises:
+        ConfigError: A value is of the wrong type or out of range.
+    """
+    problems = []
+
+    def whole(name: str, least: int) -> int | None:
+        value = parameters.get(name)
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+            return value
+        problems.append(
+            Problem(message=f"parameter '{name}'", found=repr(value), expected=f"a whole number from {least} on")
+        )
+        return None
+
+    def choice(name: str, valid: tuple[str, ...]) -> str | None:
+        value = parameters.get(name)
+        if value is None or value in valid:
+            return value
+        problems.append(
+            Problem(
+                message=f"parameter '{name}'",
+                found=repr(value),
+                expected=" or ".join(valid),
+                hint=near_match(str(value), valid),
+            )
+        )
+        return None
+
+    batch_size = whole("batch_size", 1) or 100
+    skip_limit = whole("skip_limit", 0)
+    in_doubt = choice("in_doubt", ("resend", "hold"))
+    summary = parameters.get("add_to_job_summary")
+    if problems:
+        raise ConfigError(*problems)
+    harmless = capabilities.idempotency is not Idempotency.NONE
+    return StepOptions(
+        batch_size=min(batch_size, capabilities.max_batch or batch_size),
+        skip_limit=skip_limit,
+        resend_in_doubt=in_doubt == "resend" if in_doubt else harmless,
+        summary=None if summary is None else summary in (True, "true", 1, "1"),
+    )
+
+
+class _Steps:
+    """Resolves the names of one job's steps, and collects what does not resolve."""
+
+    def __init__(self, config: ProjectConfig, plugins: Plugins, export_job: ExportJob, problems: list[Problem]) -> None:
+        self._config = config
+        self._plugins = plugins
+        self._export_job = export_job
+        self._problems = problems
+
+    def all_of(self, definition: JobDefinition) -> tuple[RunnableStep, ...]:
+        if definition.type != EXPORT:
+            self._problem(
+                f"job '{definition.name}' cannot be run",
+                definition.location,
+                found=f"type {definition.type}",
+                expected=f"type {EXPORT}",
+            )
+        if not definition.steps:
+            self._problem(f"job '{definition.name}' has no steps", definition.location)
+        return tuple(step for each in definition.steps if (step := self._step(each)) is not None)
+
+    def _step(self, step: StepDefinition) -> RunnableStep | None:
+        before = len(self._problems)
+        stages = dict(self._stages(step))
+        if len(self._problems) > before:
+            return None
+        parameters = dict(step.parameters)
+        if "reader" in stages and self._export_job.entity is not None:
+            parameters.setdefault("entity", self._export_job.entity)
+        runnable = RunnableStep(
+            key=step.key,
+            title=step.title or step.key,
+            services=step.services,
+            parameters=parameters,
+            location=step.location,
+            known_parameters=self._known_parameters(stages, parameters),
+            **stages,
+        )
+        for problem in unknown_parameters(runnable, step.parameters):
+            location = step.parameter_locations.get(problem.found or "", step.location)
+            self._problems.append(attrs.evolve(problem, location=location))
+        return runnable
+
+    def _stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
+        kind = step.step_class or _ITEM
+        kind = self._config.classes.get(kind, kind)
+        if kind not in _ITEM_ALIASES:
+            yield from self._tasklet(step, kind, "class", step.location)
+        elif "reader" not in step.services and len(step.services) == 1:
+            role, service = next(iter(step.services.items()))
+            yield from self._tasklet(
+                step, service, f"service '{role}'", step.service_locations.get(role, step.location)
+            )
+        else:
+            yield from self._item_stages(step)
+
+    def _tasklet(self, step: StepDefinition, name: str, what: str, location: Location) -> Iterator[tuple[str, Stage]]:
+        stage = self._stage(step, name, "run_step", what, location)
+        if stage is not None:
+            yield "run", stage
+
+    def _item_stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
+        for role in sorted(_STAGES.keys() - step.services.keys()):
+            self._problem(
+                f"step '{step.key}' names no {role}",
+                step.location,
+                found=f"services: {', '.join(step.services) or 'none'}",
+                expected="reader, processor and writer, or one service that implements run_step",
+            )
+        for role, name in step.services.items():
+            location = step.service_locations.get(role, step.location)
+            if role not in _STAGES:
+                self._problem(
+                    f"step '{step.key}': an item step has no service '{role}'",
+                    location,
+                    expected=", ".join(_STAGES),
+                    hint=near_match(role, _STAGES),
+                )
+                continue
+            stage = self._stage(step, name, _STAGES[role], role, location)
+            if stage is not None:
+                yield role, stage
+                if role == "reader" and self._plugins.implements(stage.plugin, "count_items"):
+                    yield "counter", Stage(plugin=stage.plugin, call=self._plugins.caller("count_items", stage.plugin))
+
+    def _stage(self, step: StepDefinition, name: str, hook: str, what: str, location: Location) -> Stage | None:
+        plugin = self._config.services.get(name, name)
+        if plugin not in self._plugins.names:
+            found, hint = self._plugins.explain_missing(plugin)
+            self._problem(f"step '{step.key}': {what} '{name}' is not provided", location, found=found, hint=hint)
+            return None
+        try:
+            return Stage(plugin=plugin, call=self._plugins.caller(hook, plugin))
+        except ContraflowError as error:
+            hooks = ", ".join(self._plugins.record(plugin).hooks) or "no hook"
+            self._problem(
+                f"step '{step.key}': {what} '{name}' cannot serve: {error}", location, found=hooks, expected=hook
+            )
+            return None
+
+    def _known_parameters(self, stages: Mapping[str, Stage], parameters: Mapping[str, Any]) -> frozenset[str] | None:
+        known = set(PARAMETERS)
+        for plugin in {stage.plugin for stage in stages.values()}:
+            described = self._plugins.parameters(plugin, parameters)
+            if described is None:
+                return None
+            known |= described.keys()
+        return frozenset(known)
+
+    def _problem(
+        self,
+        message: str,
+        location: Location,
+        *,
+        found: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self._problems.append(Problem(message=message, location=location, found=found, expected=expected, hint=hint))
+
+
+def unknown_parameters(step: RunnableStep, parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    """A problem for each parameter that the step does not understand; ``found`` is its name."""
+    if step.known_parameters is None:
+        return
+    for name in parameters:
+        if name not in step.known_parameters:
+            yield Problem(
+                message=f"step '{step.key}' does not understand the parameter '{name}'",
+                location=step.location,
+                found=name,
+                expected=", ".join(sorted(step.known_parameters)),
+                hint=near_match(name, step.known_parameters),
+            )

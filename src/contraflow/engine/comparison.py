@@ -1,0 +1,159 @@
+"""The second half of an item step's reading side: hold prepared items against the ledger, and cut chunks of changes.
+
+An item that the remote already holds goes no further. The others become :class:`~contraflow_hookspecs.Change` values. A
+chunk ends when it has as many changes as one call may carry, or when very many items went into it without becoming changes,
+so that the checkpoint moves on also through a table in which little has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import attrs
+
+from contraflow.engine.preparation import Prepared
+from contraflow.ledger import ItemState, Ledger
+from contraflow_hookspecs import Change, Key, Operation, Rejected
+
+_MOST_ITEMS_PER_CHANGE = 10
+
+
+class Intended(NamedTuple):
+    """A change that is about to be sent, with what the ledger must remember of it."""
+
+    change: Change
+    key_text: str
+    fingerprint: str
+    generation: int
+    prior: ItemState | None
+
+
+class Refused(NamedTuple):
+    """An item that the reader, the processor or its values kept from being sent."""
+
+    rejected: Rejected
+    key_text: str
+    prior: ItemState | None
+
+
+@attrs.define(kw_only=True)
+class Chunk:
+    """Items that are written and settled together."""
+
+    intended: dict[str, Intended] = attrs.field(factory=dict)
+    """What is to be sent, by key text."""
+    rejected: list[Refused] = attrs.field(factory=list)
+    """What was refused before it was sent."""
+    restored: list[ItemState] = attrs.field(factory=list)
+    """Items that turned back to what the remote holds, after a later version of them had not arrived."""
+    counts: Counter[str] = attrs.field(factory=Counter)
+    """Outcomes that are already certain."""
+    size: int = 0
+    """Items in the chunk."""
+    position: Key | None = None
+    """Key of the last item in the chunk."""
+
+    @property
+    def changes(self) -> list[Change]:
+        """What ``write_items`` receives."""
+        return [each.change for each in self.intended.values()]
+
+
+@attrs.define(kw_only=True)
+class Comparison:
+    """Cuts a stream of prepared items into chunks.
+
+    Args:
+        ledger: Where the items' states are kept.
+        stream_id: The ledger's number for this step into this integration.
+        identity: What makes idempotency keys of this ledger and stream different from all others.
+        page_size: Items looked up in the ledger at once.
+        chunk_size: Most changes in a chunk.
+        resend_in_doubt: Whether an item in doubt is sent again, or held.
+    """
+
+    ledger: Ledger
+    stream_id: int
+    identity: Sequence[str]
+    page_size: int
+    chunk_size: int
+    resend_in_doubt: bool
+    _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
+
+    def remember(self, states: Iterable[ItemState]) -> None:
+        """Take note of what was just settled, since the present page may hold the same key again."""
+        for state in states:
+            self._states[state.key] = state
+
+    def chunks(self, items: Iterable[Prepared]) -> Iterator[Chunk]:
+        """Yield the chunks in the order of reading; the last may hold nothing that must be sent."""
+        stream = iter(items)
+        chunk = Chunk()
+        base = hashlib.blake2b(json.dumps(list(self.identity)).encode(), digest_size=18)
+        while page := list(islice(stream, self.page_size)):
+            self._states = self.ledger.item_states(self.stream_id, [item.key_text for item in page])
+            for item in page:
+                self._add(chunk, item, base)
+                chunk.size += 1
+                chunk.position = item.key or chunk.position
+                if len(chunk.intended) >= self.chunk_size or chunk.size >= self.chunk_size * _MOST_ITEMS_PER_CHANGE:
+                    yield chunk
+                    chunk = Chunk()
+        if chunk.size:
+            yield chunk
+
+    def _add(self, chunk: Chunk, item: Prepared, base: hashlib.blake2b) -> None:
+        key_text = item.key_text
+        if item.rejected is None and item.payload is None:
+            chunk.counts["filtered"] += 1
+            return
+        state = self._states.get(key_text)
+        if item.rejected is not None:
+            chunk.rejected.append(Refused(item.rejected, key_text, state))
+            chunk.counts["rejected"] += 1
+            return
+        if key_text in chunk.intended:
+            # The newest version of an item is the one to send: the earlier one would be overwritten at once.
+            del chunk.intended[key_text]
+            chunk.counts["coalesced"] += 1
+        if _is_at_remote(item, state):
+            chunk.counts["unchanged"] += 1
+            settled = "deleted" if item.operation is Operation.DELETE else "written"
+            if state is not None and state.status != settled:
+                chunk.restored.append(state._replace(status=settled, pending=None))
+        elif state is not None and state.status == "in_doubt" and not self.resend_in_doubt:
+            chunk.counts["in_doubt"] += 1
+        else:
+            chunk.intended[key_text] = _intend(item, state, base)
+
+
+def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:
+    if item.operation is Operation.DELETE:
+        # Only what we have sent is ours to remove.
+        return state is None or state.status == "deleted" or (state.fingerprint is None and state.status != "in_doubt")
+    return state is not None and state.fingerprint == item.fingerprint and state.status != "in_doubt"
+
+
+def _intend(item: Prepared, state: ItemState | None, base: hashlib.blake2b) -> Intended:
+    if state is None:
+        generation = 1
+    elif state.pending == item.fingerprint:
+        generation = state.generation  # the same change as last time: the remote must be able to recognise it
+    else:
+        generation = state.generation + 1
+    digest = base.copy()
+    digest.update(f"{item.key_text}\x00{item.operation.value}\x00{generation}\x00{item.fingerprint}".encode())
+    change = Change(
+        key=item.key,
+        operation=item.operation,
+        payload=item.payload or {},
+        remote_id=None if state is None else state.remote_id,
+        remote_version=None if state is None else state.remote_version,
+        idempotency_key=f"cf1-{digest.hexdigest()}",
+    )
+    return Intended(change, item.key_text, item.fingerprint, generation, state)

@@ -1,0 +1,156 @@
+"""Run one job: its steps in order, until one of them does not end COMPLETED."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from contraflow.assembly import RunnableJob, RunnableStep, StepOptions
+from contraflow.engine.status import ExitStatus, upgrade
+from contraflow.engine.step import Observers, StepRun, in_words
+from contraflow.ledger import Ledger
+from contraflow.redaction import Redactor
+from contraflow_hookspecs import BatchStatus, IdFilter, JobExecution, Key, StepContext, StepExecution
+
+
+@attrs.frozen(kw_only=True)
+class StepRequest:
+    """One step of a run, with everything that the run says of it."""
+
+    step: RunnableStep
+    parameters: Mapping[str, Any]
+    options: StepOptions
+    filter: IdFilter
+    checkpoint: Key | None = None
+
+
+@attrs.frozen(kw_only=True)
+class JobRun:
+    """One execution of one job.
+
+    Args:
+        job: The assembled job.
+        steps: The steps to run, in order.
+        parameters: The run's parameters, for the record.
+        ledger: Where everything is recorded.
+        source: The source database, for readers.
+        redact: Keeps secrets out of what is recorded.
+        observers: Who is told.
+        now: The clock.
+        explain: Turns an exception of a processor into words, where it knows better.
+    """
+
+    job: RunnableJob
+    steps: Sequence[StepRequest]
+    parameters: Mapping[str, Any]
+    ledger: Ledger
+    source: Any
+    redact: Redactor
+    observers: Observers
+    now: Callable[[], datetime]
+    explain: Callable[[BaseException], str | None]
+
+    def execute(self) -> tuple[JobExecution, BaseException | None]:
+        """Run the job to its end, well or badly, and record it.
+
+        Returns:
+            The execution, and what ended it before its time.
+        """
+        job, started = self.job, self.now()
+        number = self.ledger.start_job(
+            integration=job.integration,
+            job=job.name,
+            parameters=self.redact.value(dict(self.parameters)),
+            started=started,
+        )
+        execution = JobExecution(
+            id=number, integration=job.integration, job=job.name, status=BatchStatus.STARTED, started=started
+        )
+        Observers.tell(self.observers.job_started, execution=execution)
+        steps: list[StepExecution] = []
+        failures: list[str] = []
+        stop: BaseException | None = None
+        try:
+            with self._resource() as resource:
+                for request in self.steps:
+                    run = self._step_run(request, number, resource)
+                    steps.append(run.execute())
+                    stop = stop or run.stop
+                    if steps[-1].status is not BatchStatus.COMPLETED:
+                        break
+        except BaseException as error:  # noqa: BLE001 - also Ctrl-C: the execution must be closed in the ledger
+            # A resource that fails to close must not hide why the step failed.
+            stop = stop or error
+            failures.append(self.redact(in_words(error)))
+        execution = self._ended(execution, steps, failures, stop)
+        self.ledger.finish_job(execution)
+        Observers.tell(self.observers.job_finished, execution=execution)
+        return execution, stop
+
+    @contextmanager
+    def _resource(self) -> Iterator[Any]:
+        opener = self.job.export_job.open_resources
+        if opener is None:
+            yield None
+            return
+        with opener(self.job.settings) as resource:
+            yield resource
+
+    def _step_run(self, request: StepRequest, execution_id: int, resource: Any) -> StepRun:
+        job = self.job
+        context = StepContext(
+            integration=job.integration,
+            job=job.name,
+            step=request.step.key,
+            execution_id=execution_id,
+            parameters=request.parameters,
+            services=request.step.services,
+            settings=job.settings,
+            resource=resource,
+            filter=request.filter,
+            checkpoint=request.checkpoint,
+            source=self.source,
+            logger=logging.getLogger(f"contraflow.run.{job.integration}.{request.step.key}"),
+        )
+        return StepRun(
+            step=request.step,
+            options=request.options,
+            context=context,
+            ledger=self.ledger,
+            redact=self.redact,
+            observers=self.observers,
+            now=self.now,
+            explain=self.explain,
+        )
+
+    def _ended(
+        self,
+        execution: JobExecution,
+        steps: Sequence[StepExecution],
+        failures: Sequence[str],
+        stop: BaseException | None,
+    ) -> JobExecution:
+        status = execution.status
+        exit_status = ExitStatus("COMPLETED")
+        if steps:
+            last = steps[-1]
+            status = upgrade(status, last.status)
+            exit_status = ExitStatus(last.exit_code, last.exit_description)
+        if failures:
+            interrupted = not isinstance(stop, Exception)
+            status = upgrade(status, BatchStatus.STOPPED if interrupted else BatchStatus.FAILED)
+            exit_status = exit_status.combine(ExitStatus(status.value, failures[0]))
+        return attrs.evolve(
+            execution,
+            status=status,
+            steps=tuple(steps),
+            exit_code=exit_status.code,
+            exit_description=exit_status.description,
+            failures=tuple(failures),
+            ended=self.now(),
+        )

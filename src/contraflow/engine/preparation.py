@@ -1,0 +1,155 @@
+"""The first half of an item step: read items, process them, fingerprint the payloads.
+
+Every item read becomes exactly one :class:`Prepared`, in the order of reading.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import attrs
+
+from contraflow.errors import ContraflowError, HookContractError
+from contraflow.fingerprint import fingerprint
+from contraflow.ledger import encode_key
+from contraflow.plugins import describe
+from contraflow_hookspecs import ConnectorError, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
+
+DELETED = "deleted"
+"""Stands for the fingerprint of an item that is to be removed."""
+
+_MOST_CONSECUTIVE_FAILURES = 20
+
+
+class Prepared(NamedTuple):
+    """One item read, on its way to the comparison."""
+
+    key: Key
+    key_text: str
+    operation: Operation
+    payload: Mapping[str, Any] | None
+    """``None`` if the item was filtered or rejected."""
+    fingerprint: str
+    rejected: Rejected | None
+
+
+class TooManyFailuresError(ContraflowError):
+    """A stage fails for item after item: the trouble is not with the items."""
+
+
+@attrs.define(kw_only=True)
+class Preparation:
+    """Reads and processes the items of one step execution.
+
+    Args:
+        read: The ``read_items`` caller of the step.
+        process: Its ``process_item`` caller.
+        reader: Name of the reader plugin, for messages.
+        processor: Name of the processor plugin, for messages.
+        context: What the stages may know.
+        filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
+        explain: Turns an exception of the processor into words, where it knows better than the exception itself.
+    """
+
+    read: Callable[..., Any]
+    process: Callable[..., Any]
+    reader: str
+    processor: str
+    context: StepContext
+    filtered: Callable[..., None] | None = None
+    explain: Callable[[BaseException], str | None] = lambda _: None
+    items_read: int = 0
+    _failures: int = 0
+
+    def __iter__(self) -> Iterator[Prepared]:
+        for item in self._items():
+            self.items_read += 1
+            yield item if isinstance(item, Prepared) else self._prepare(item)
+
+    def _items(self) -> Iterator[Item | Prepared]:
+        answer = self.read(context=self.context)
+        if answer is None or not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
+            raise HookContractError(self.reader, "read_items", describe(answer), "an iterable of Item")
+        items = iter(answer)
+        failures = 0
+        try:
+            while True:
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                except ItemError as error:
+                    failures += 1
+                    self._check_reader(items, error, failures)
+                    yield _rejected(error.key or (), error.reason, error.code)
+                    continue
+                failures = 0
+                if type(item) is not Item:
+                    raise HookContractError(self.reader, "read_items", describe(item), "an Item")
+                yield item
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+    def _check_reader(self, items: Iterator[Item], error: ItemError, failures: int) -> None:
+        if inspect.isgenerator(items):
+            # A generator that raised is at its end: going on would pass over the rest of the entities in silence.
+            raise TooManyFailuresError(
+                f"reader '{self.reader}' raised ItemError out of a generator, which cannot be read on: {error.reason}"
+            ) from error
+        if failures >= _MOST_CONSECUTIVE_FAILURES:
+            raise TooManyFailuresError(
+                f"reader '{self.reader}' failed {failures} times in a row, last: {error.reason}"
+            ) from error
+
+    def _prepare(self, item: Item) -> Prepared:
+        key = item.key
+        try:
+            key_text = encode_key(key)
+        except ValueError as error:
+            return _rejected((), f"the key cannot be kept: {error}", "key")
+        if item.operation is Operation.DELETE:
+            return Prepared(key, key_text, Operation.DELETE, {}, DELETED, None)
+        try:
+            payload = self.process(item=item, context=self.context)
+            if type(payload) is Skip:
+                if self.filtered is not None:
+                    self.filtered(item=item, skip=payload, context=self.context)
+                self._failures = 0
+                return Prepared(key, key_text, Operation.UPSERT, None, "", None)
+            if not isinstance(payload, Mapping):
+                raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
+            prepared = Prepared(key, key_text, Operation.UPSERT, payload, fingerprint(payload), None)
+        except ItemError as error:
+            return Prepared(
+                key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code=error.code, reason=error.reason)
+            )
+        except (HookContractError, ConnectorError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one record that the processor trips over must not stop the others
+            return self._tripped(key, key_text, error)
+        self._failures = 0
+        return prepared
+
+    def _tripped(self, key: Key, key_text: str, error: Exception) -> Prepared:
+        self._failures += 1
+        reason = self.explain(error) or f"{type(error).__name__}: {error}"
+        if self._failures >= _MOST_CONSECUTIVE_FAILURES:
+            raise TooManyFailuresError(
+                f"processor '{self.processor}' failed for {self._failures} items in a row, last: {reason}"
+            ) from error
+        self.context.logger.debug("process_item failed for %s", key, exc_info=error)
+        return Prepared(
+            key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code="process_error", reason=reason)
+        )
+
+
+def _rejected(key: Key, reason: str, code: str) -> Prepared:
+    try:
+        key_text = encode_key(key)
+    except ValueError:
+        key, key_text = (), "[]"
+    return Prepared(key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code=code, reason=reason))

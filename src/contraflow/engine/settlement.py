@@ -1,0 +1,135 @@
+"""Turn a chunk's results into what the ledger records: item states, dead letters, the checkpoint and the counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import attrs
+
+from contraflow.engine.comparison import Chunk, Intended
+from contraflow.ledger import ItemState, NewDeadLetter
+from contraflow.redaction import Redactor
+from contraflow_hookspecs import (
+    Action,
+    Conflict,
+    Deferred,
+    Gone,
+    Key,
+    Operation,
+    Rejected,
+    Unknown,
+    WriteResult,
+    Written,
+)
+
+_LONGEST_REASON = 1000
+
+
+@attrs.frozen(kw_only=True)
+class Settled:
+    """What the ledger is to record of one chunk."""
+
+    states: list[ItemState]
+    dead_letters: list[NewDeadLetter]
+    resolved: list[str]
+    rejections: list[Rejected]
+    """For observers: every item of the chunk that became a dead letter, without secrets."""
+    counts: Counter[str]
+
+
+def settle(chunk: Chunk, results: Mapping[Key, WriteResult], redact: Redactor) -> Settled:
+    """Work out what to record of a chunk.
+
+    Args:
+        chunk: The chunk as it was cut.
+        results: One result for each change of the chunk.
+        redact: Keeps secrets out of reasons.
+    """
+    settled = Settled(
+        states=list(chunk.restored),
+        dead_letters=[],
+        resolved=[state.key for state in chunk.restored],
+        rejections=[],
+        counts=Counter(chunk.counts),
+    )
+    for refused in chunk.rejected:
+        blank = ItemState(refused.key_text, "rejected", 0, None, None, None, None)
+        prior = refused.prior or blank
+        settled.states.append(prior._replace(status="rejected"))
+        _bury(settled, refused.key_text, refused.rejected, redact)
+    for intended in chunk.intended.values():
+        _record(settled, intended, results[intended.change.key], redact)
+    return settled
+
+
+def _record(settled: Settled, intended: Intended, result: WriteResult, redact: Redactor) -> None:
+    match result:
+        case Written():
+            _confirm(settled, intended, result)
+        case Rejected():
+            settled.states.append(_unconfirmed(intended, "rejected"))
+            settled.counts["rejected"] += 1
+            _bury(settled, intended.key_text, result, redact)
+        case Deferred():
+            settled.states.append(_unconfirmed(intended, "deferred"))
+            settled.counts["deferred"] += 1
+        case Unknown():
+            settled.states.append(_unconfirmed(intended, "in_doubt"))
+            settled.counts["in_doubt"] += 1
+        case Conflict() | Gone():
+            # What the remote holds is no longer what it last confirmed to us.
+            settled.states.append(_unconfirmed(intended, "rejected")._replace(fingerprint=None, remote_version=None))
+            settled.counts["rejected"] += 1
+            code, reason = (
+                ("conflict", "the remote's record was changed by somebody else")
+                if isinstance(result, Conflict)
+                else ("gone", "the remote's record, which was sent before, is no longer there")
+            )
+            _bury(settled, intended.key_text, Rejected(key=result.key, code=code, reason=reason), redact)
+
+
+def _confirm(settled: Settled, intended: Intended, result: Written) -> None:
+    prior, deleted = intended.prior, intended.change.operation is Operation.DELETE
+    settled.states.append(
+        ItemState(
+            intended.key_text,
+            "deleted" if deleted else "written",
+            intended.generation,
+            None if deleted else intended.fingerprint,
+            None,
+            # A deleted record's id and version are no longer the remote's.
+            None if deleted else result.remote_id or (prior.remote_id if prior else None),
+            None if deleted else result.remote_version,
+        )
+    )
+    if prior is not None and prior.status == "rejected":
+        settled.resolved.append(intended.key_text)
+    settled.counts["written"] += 1
+    action = result.action
+    if action is None:
+        known = prior is not None and prior.fingerprint is not None
+        action = Action.DELETED if deleted else Action.UPDATED if known else Action.CREATED
+    if action is not Action.UNCHANGED:
+        settled.counts[action.value] += 1
+
+
+def _unconfirmed(intended: Intended, status: str) -> ItemState:
+    prior = intended.prior
+    return ItemState(
+        intended.key_text,
+        status,
+        intended.generation,
+        prior.fingerprint if prior else None,
+        intended.fingerprint,
+        prior.remote_id if prior else None,
+        prior.remote_version if prior else None,
+    )
+
+
+def _bury(settled: Settled, key_text: str, rejected: Rejected, redact: Redactor) -> None:
+    reason = redact(rejected.reason)
+    if len(reason) > _LONGEST_REASON:
+        reason = reason[: _LONGEST_REASON - 1] + "…"
+    settled.dead_letters.append(NewDeadLetter(key=key_text, code=rejected.code, reason=reason))
+    settled.rejections.append(attrs.evolve(rejected, reason=reason))

@@ -1,0 +1,149 @@
+"""The fingerprint of a payload: equal for equal content, different for different content, without keeping the content.
+
+The payload is brought into a canonical form (JSON with sorted keys, no blanks, values of other types tagged with their
+type) and hashed with BLAKE2b. ``1``, ``1.0``, ``True`` and ``"1"`` differ; ``Decimal("1.0")`` equals ``Decimal("1.00")``,
+``-0.0`` equals ``0.0``, an aware datetime equals the same instant in another zone, a tuple equals a list, and the order of
+keys and of sets does not matter.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import enum
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence, Set
+from decimal import Decimal
+from typing import Any
+
+from contraflow_hookspecs import ItemError
+
+MAX_BYTES = 1024 * 1024
+"""Largest canonical form of one payload, in bytes."""
+MAX_DEPTH = 64
+"""Deepest nesting of one payload."""
+
+_PREFIX = "fp1:"  # Names this canonical form, so that a later one can be told from it.
+_TAG = "\x00"  # Begins the key of a tagged value; keys of payloads may not contain it.
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+_encode = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def fingerprint(payload: Mapping[str, Any]) -> str:
+    """Hash a payload.
+
+    Raises:
+        ItemError: The payload holds something that no fingerprint is defined for: a key that is not text, NaN or an
+            infinity, a lone surrogate, a value of an unknown type; or it is larger than :data:`MAX_BYTES` or deeper than
+            :data:`MAX_DEPTH`. The reason names the field, never the value.
+    """
+    for name, value in payload.items():
+        # The walk is several times dearer than the C encoder: most payloads are flat and plain, and skip it.
+        if type(value) not in _PLAIN or type(name) is not str or _TAG in name:
+            payload = _mapping(payload, "", 0)
+            break
+    try:
+        data = _encode(payload).encode()
+    except UnicodeEncodeError:
+        raise ItemError(
+            f"{_surrogate_field(payload)} has a lone surrogate, which is no character", code="payload"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise ItemError(f"the payload has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed", code="payload_size")
+    return _PREFIX + hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _canonical(value: Any, path: str, depth: int) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, enum.Enum):
+        return _canonical(value.value, path, depth)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float):
+        return _finite(value, path)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, Mapping):
+        return _mapping(value, path, depth)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {_TAG + "bytes": base64.b64encode(value).decode()}
+    if isinstance(value, Sequence):
+        return [_canonical(each, f"{path}[{index}]", _deeper(depth, path)) for index, each in enumerate(value)]
+    if isinstance(value, Set):
+        members = [_canonical(each, path, _deeper(depth, path)) for each in value]
+        return {_TAG + "set": sorted(members, key=_encode)}
+    return _tagged(value, path)
+
+
+def _tagged(value: Any, path: str) -> dict[str, str]:
+    match value:
+        case Decimal():
+            return {_TAG + "decimal": _decimal(value, path)}
+        case dt.datetime():
+            aware = value.tzinfo is not None
+            return {
+                _TAG + ("instant" if aware else "datetime"): (value.astimezone(dt.UTC) if aware else value).isoformat()
+            }
+        case dt.date() | dt.time():
+            return {_TAG + type(value).__name__: value.isoformat()}
+        case dt.timedelta():
+            return {_TAG + "timedelta": f"{value.days},{value.seconds},{value.microseconds}"}
+        case uuid.UUID():
+            return {_TAG + "uuid": value.hex}
+    kind = type(value)
+    raise ItemError(
+        f"{_field(path)} has a value of the unknown type {kind.__module__}.{kind.__qualname__}", code="payload"
+    )
+
+
+def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    depth = _deeper(depth, path)
+    result: dict[str, Any] = {}
+    for name, each in value.items():
+        if not isinstance(name, str):
+            raise ItemError(f"{_field(path)} has a key of type {type(name).__name__}; keys are text", code="payload")
+        if _TAG in name:
+            raise ItemError(f"{_field(path)} has a key with a NUL character", code="payload")
+        result[str(name)] = _canonical(each, f"{path}.{name}" if path else name, depth)
+    return result
+
+
+def _deeper(depth: int, path: str) -> int:
+    if depth >= MAX_DEPTH:
+        raise ItemError(f"{_field(path.split('.')[0].split('[')[0])} is nested deeper than {MAX_DEPTH}", code="payload")
+    return depth + 1
+
+
+def _finite(value: float, path: str) -> float:
+    if not math.isfinite(value):
+        raise ItemError(f"{_field(path)} is {value}, which no JSON remote can hold", code="payload")
+    return value + 0.0  # -0.0 + 0.0 is 0.0
+
+
+def _decimal(value: Decimal, path: str) -> str:
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ItemError(f"{_field(path)} is {value}, which is no number", code="payload")
+    text = "".join(map(str, digits))
+    stripped = text.rstrip("0")
+    if not stripped:
+        return "0"
+    return f"{'-' if sign else ''}{stripped.lstrip('0')}E{exponent + len(text) - len(stripped)}"
+
+
+def _surrogate_field(payload: Mapping[str, Any]) -> str:
+    for name, value in payload.items():
+        try:
+            _encode({name: value}).encode()
+        except UnicodeEncodeError:
+            return _field(name.encode("ascii", "backslashreplace").decode())
+    return "the payload"
+
+
+def _field(path: str) -> str:
+    return f"field '{path}'" if path else "the payload"

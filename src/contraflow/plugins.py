@@ -1,0 +1,303 @@
+"""The plugin manager: finds plugins, holds them against the contract, and hands out callers for the stages of a step.
+
+A façade over pluggy, which is used by its public interface alone. Plugins come from entry points in the group
+``contraflow``, contraflow's own included. The entry point's name is the plugin's name; a second entry point for the same
+object is an alias. A plugin that cannot be loaded or breaks the contract is kept aside with its error, and everything else
+goes on working.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from typing import Any, cast
+
+import attrs
+import pluggy
+
+from contraflow.errors import HookContractError, PluginError, near_match
+from contraflow_hookspecs import PROJECT_NAME, ExportJob, specs
+
+_log = logging.getLogger("contraflow.plugins")
+
+
+@attrs.frozen(kw_only=True)
+class PluginRecord:
+    """What is known of one plugin that was found."""
+
+    name: str
+    distribution: str
+    """Name and version of the distribution that brings it, or where else it came from."""
+    aliases: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
+    error: str | None = None
+    """Why it cannot be used; ``None`` if it can."""
+
+
+class Plugins:
+    """The plugins of a project.
+
+    Args:
+        disabled: Names of entry points that are not to be loaded.
+        only: Names of the distributions whose entry points are considered; ``None`` for all that are installed.
+    """
+
+    def __init__(self, *, disabled: Iterable[str] = (), only: Iterable[str] | None = None) -> None:
+        self._manager = pluggy.PluginManager(PROJECT_NAME)
+        self._manager.add_hookspecs(specs)
+        self._records: dict[str, PluginRecord] = {}
+        self._aliases: dict[str, str] = {}
+        self._disabled = frozenset(disabled)
+        self._discover(None if only is None else frozenset(only))
+
+    # Finding and registering
+
+    def _discover(self, only: frozenset[str] | None) -> None:
+        found: dict[str, list[metadata.EntryPoint]] = {}
+        for entry_point in metadata.entry_points(group=PROJECT_NAME):
+            distribution = entry_point.dist.name if entry_point.dist else "unknown"
+            if entry_point.name not in self._disabled and (only is None or distribution in only):
+                found.setdefault(entry_point.name, []).append(entry_point)
+        # Sorted, so that the order of wrappers is the same on every machine.
+        for name, rivals in sorted(found.items(), key=lambda pair: (_provider(pair[1][0]), pair[0])):
+            if len(rivals) > 1:
+                providers = " and ".join(sorted({_provider(each) for each in rivals}))
+                self._refuse(name, providers, f"provided by {providers}: uninstall one of them")
+            else:
+                self._load(rivals[0])
+
+    def _load(self, entry_point: metadata.EntryPoint) -> None:
+        provider = _provider(entry_point)
+        try:
+            plugin = entry_point.load()
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's module does at import must not stop the others
+            reason = f"cannot be imported from '{entry_point.value}': {type(error).__name__}: {error}"
+            _log.debug("plugin %r %s", entry_point.name, reason, exc_info=True)
+            self._refuse(entry_point.name, provider, f"{reason}; if its package changed, install it again")
+            return
+        try:
+            self.register(plugin, entry_point.name, distribution=provider)
+        except PluginError as error:
+            self._refuse(entry_point.name, provider, str(error))
+
+    def _refuse(self, name: str, provider: str, error: str) -> None:
+        self._records[name] = PluginRecord(name=name, distribution=provider, error=error)
+
+    def register(self, plugin: object, name: str, *, distribution: str = "registered by the program") -> None:
+        """Add a plugin; the same object under a second name is an alias.
+
+        Raises:
+            PluginError: The name is taken, or the plugin breaks the contract.
+        """
+        if name in self._records or name in self._aliases:
+            taken = self.record(name)
+            raise PluginError(f"two plugins are named '{name}': one from {taken.distribution}, one from {distribution}")
+        known = self._manager.get_name(plugin) if _hashable(plugin) else None
+        if known is not None:
+            self._aliases[name] = known
+            record = self._records[known]
+            self._records[known] = attrs.evolve(record, aliases=(*record.aliases, name))
+            return
+        hooks = self._hooks_of(plugin, name)
+        self._manager.register(plugin, name)
+        self._records[name] = PluginRecord(name=name, distribution=distribution, hooks=hooks)
+
+    def _hooks_of(self, plugin: object, name: str) -> tuple[str, ...]:
+        if inspect.isclass(plugin):
+            raise PluginError(
+                f"plugin '{name}' is the class {plugin.__qualname__}; expected an instance or a module: "
+                f"have you forgotten the '()'?"
+            )
+        if not _hashable(plugin):
+            raise PluginError(f"plugin '{name}' is not hashable: declare its class with attrs.define(eq=False)")
+        hooks = []
+        for attribute in sorted(dir(plugin)):
+            options = self._manager.parse_hookimpl_opts(plugin, attribute)
+            if options is not None:
+                hook = options["specname"] or attribute
+                _check_implementation(name, hook, getattr(plugin, attribute), wrapper=_is_wrapper(options))
+                hooks.append(hook)
+        return tuple(hooks)
+
+    # Asking
+
+    @property
+    def records(self) -> tuple[PluginRecord, ...]:
+        """All plugins that were found, broken ones included, by name."""
+        return tuple(self._records[name] for name in sorted(self._records))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name under which a usable plugin answers, aliases included."""
+        usable = {name for name, record in self._records.items() if record.error is None}
+        return tuple(sorted(usable | set(self._aliases)))
+
+    def record(self, name: str) -> PluginRecord:
+        """What is known of the plugin of this name or alias.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._records[self._aliases.get(name, name)]
+
+    def explain_missing(self, name: str) -> tuple[str, str]:
+        """Why no usable plugin answers to a name: what was found, and a hint."""
+        if name in self._disabled:
+            return "a plugin that the project disables", f"take '{name}' out of disable_plugins"
+        if name in self._records:
+            record = self._records[name]
+            return f"a plugin of {record.distribution} that cannot be used", record.error or ""
+        hint = near_match(name, self.names)
+        return (
+            "no plugin of that name",
+            f"{hint + ' ' if hint else ''}looked for an entry point '{name}' in the group '{PROJECT_NAME}' of every "
+            f"installed package; `contraflow plugins` lists what there is",
+        )
+
+    def implements(self, name: str, hook: str) -> bool:
+        """Whether the plugin implements the hook itself, not only as a wrapper."""
+        plugin = self._plugin(name)
+        return any(impl.plugin is plugin and not _wraps(impl) for impl in self._caller(hook).get_hookimpls())
+
+    def caller(self, hook: str, name: str) -> Callable[..., Any]:
+        """The hook as a step calls it: the named plugin's implementation, within the wrappers of all plugins.
+
+        Raises:
+            PluginError: The plugin does not implement the hook.
+        """
+        plugin = self._plugin(name)
+        everywhere = self._caller(hook)
+        others = [impl.plugin for impl in everywhere.get_hookimpls() if not _wraps(impl) and impl.plugin is not plugin]
+        caller = self._manager.subset_hook_caller(hook, others)
+        # Read back, since what is left out is decided by pluggy: exactly one implementation, and the right one.
+        left = [impl for impl in caller.get_hookimpls() if not _wraps(impl)]
+        if len(left) != 1 or left[0].plugin is not plugin:
+            wrapper = any(impl.plugin is plugin for impl in everywhere.get_hookimpls())
+            raise PluginError(
+                f"plugin '{name}' implements {hook} only as a wrapper" if wrapper else f"plugin '{name}' has no {hook}"
+            )
+        return caller
+
+    def export_jobs(self, name: str) -> tuple[ExportJob, ...]:
+        """The jobs that the named connector brings; empty if it brings none.
+
+        Raises:
+            HookContractError: The answer is not an ``ExportJob`` or a tuple of them.
+        """
+        if not self.implements(name, "provide_export_job"):
+            return ()
+        answer = self._ask("provide_export_job", name)
+        jobs = answer if isinstance(answer, tuple) else (answer,)
+        strangers = [job for job in jobs if not isinstance(job, ExportJob)]
+        if strangers or not jobs:
+            found = describe(strangers[0]) if strangers else "an empty tuple"
+            raise HookContractError(name, "provide_export_job", found, "an ExportJob or a tuple of them")
+        return jobs
+
+    def parameters(self, name: str, given: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """The step parameters that the named plugin understands; ``None`` if it does not say."""
+        if not self.implements(name, "describe_parameters"):
+            return None
+        answer = self._ask("describe_parameters", name, parameters=given)
+        if not isinstance(answer, Mapping):
+            raise HookContractError(name, "describe_parameters", describe(answer), "a mapping of names to help texts")
+        return answer
+
+    def configure(self, job: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Let every plugin add or override parameters of a run; later answers overlay earlier ones."""
+        merged = dict(parameters)
+        for name in self._implementers("configure_job"):
+            answer = self._ask("configure_job", name, job=job, parameters=dict(merged))
+            if answer is not None and not isinstance(answer, Mapping):
+                raise HookContractError(name, "configure_job", describe(answer), "a mapping or None")
+            merged.update(answer or {})
+        return merged
+
+    def notifier(self, hook: str) -> Callable[..., None] | None:
+        """A function that tells every observer; ``None`` if nobody listens. What an observer raises is logged."""
+        callers = [(name, self.caller(hook, name)) for name in self._implementers(hook)]
+        if not callers:
+            return None
+
+        def notify(**arguments: Any) -> None:
+            for name, caller in callers:
+                try:
+                    caller(**arguments)
+                except Exception:  # noqa: BLE001 - an observer never fails a run
+                    _log.exception("plugin %r failed in %s; the run goes on", name, hook)
+
+        return notify
+
+    def _ask(self, hook: str, name: str, **arguments: Any) -> Any:
+        answers = self.caller(hook, name)(**arguments)
+        return answers[0] if answers else None  # pluggy leaves out answers of None
+
+    def _implementers(self, hook: str) -> Sequence[str]:
+        names = [impl.plugin_name for impl in self._caller(hook).get_hookimpls() if not _wraps(impl)]
+        return sorted(set(names))
+
+    def _caller(self, hook: str) -> pluggy.HookCaller:
+        return cast(pluggy.HookCaller, getattr(self._manager.hook, hook))
+
+    def _plugin(self, name: str) -> object:
+        plugin = self._manager.get_plugin(self._aliases.get(name, name))
+        if plugin is None:
+            found, hint = self.explain_missing(name)
+            raise PluginError(f"plugin '{name}': {found}; {hint}")
+        return cast(object, plugin)
+
+
+def describe(value: object) -> str:
+    """A plugin's answer in words for an error message: its type, never its content."""
+    if value is None:
+        return "None (a forgotten `return`?)"
+    if inspect.iscoroutine(value):
+        value.close()
+        return "a coroutine (is the hook `async def`?)"
+    if inspect.isgenerator(value):
+        return "a generator (did the hook `yield`?)"
+    return f"an object of type {type(value).__qualname__}"
+
+
+def _check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool) -> None:
+    where = f"plugin '{plugin}', {hook}"
+    known = {name for name, value in vars(specs).items() if getattr(value, f"{PROJECT_NAME}_spec", None)}
+    if hook not in known:
+        hint = near_match(hook, known)
+        raise PluginError(f"plugin '{plugin}' implements an unknown hook '{hook}'{'; ' + hint if hint else ''}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(f"{where} is `async def`; expected a plain function")
+    if inspect.isgeneratorfunction(function) and not wrapper and hook != "read_items":
+        raise PluginError(f"{where} is a generator function; expected one that returns its answer")
+    expected = list(inspect.signature(getattr(specs, hook)).parameters)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in expected:
+            hint = near_match(parameter.name, expected)
+            raise PluginError(
+                f"{where} takes an unknown argument '{parameter.name}'; expected ({', '.join(expected)})"
+                f"{'; ' + hint if hint else ''}"
+            )
+        if parameter.default is not inspect.Parameter.empty:
+            raise PluginError(f"{where} gives '{parameter.name}' a default; arguments of hooks have none")
+
+
+def _provider(entry_point: metadata.EntryPoint) -> str:
+    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"
+
+
+def _is_wrapper(options: Mapping[str, Any]) -> bool:
+    return bool(options["wrapper"] or options["hookwrapper"])
+
+
+def _wraps(impl: pluggy.HookImpl) -> bool:
+    return bool(impl.wrapper or impl.hookwrapper)
+
+
+def _hashable(plugin: object) -> bool:
+    try:
+        hash(plugin)
+    except TypeError:
+        return False
+    return True

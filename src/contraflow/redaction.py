@@ -1,0 +1,91 @@
+"""Keep secrets out of everything that people and the ledger see.
+
+Secrets are known by value: what the environment put into an integration's settings, what a connector declared secret, and
+the passwords of database URLs. Every text that leaves the process passes through one :class:`Redactor`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+MASK = "***"
+
+_SHORTEST = 4  # Shorter values are not worth hiding, and hiding them would eat ordinary words.
+_URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
+
+
+class Redactor:
+    """Replaces secrets in texts.
+
+    Args:
+        secrets: The values to hide, also in their URL-quoted and JSON-escaped forms. Of a value that is a URL only the
+            password is hidden.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these values, too."""
+        for secret in secrets:
+            for value in _sensitive_parts(secret):
+                self._forms |= {
+                    value,
+                    quote(value, safe=""),
+                    quote_plus(value),
+                    json.dumps(value)[1:-1],
+                    repr(value)[1:-1],
+                }
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets and without passwords in URLs."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        return _URL_PASSWORD.sub(rf"\g<head>{MASK}", text) if "@" in text else text
+
+    def value(self, value: Any) -> Any:
+        """Redact text anywhere within nested mappings and lists; keys and other values stay."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {name: self.value(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(each) for each in value]
+        return value
+
+    def traceback(self, error: BaseException) -> str:
+        """Format an exception with its traceback and its causes, redacted."""
+        return self("".join(traceback.format_exception(error)))
+
+
+class RedactingFormatter(logging.Formatter):
+    """A log formatter whose lines, tracebacks included, pass through a redactor."""
+
+    def __init__(self, redactor: Redactor, fmt: str = "%(levelname)s %(name)s: %(message)s") -> None:
+        super().__init__(fmt)
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format the record without secrets."""
+        return self._redactor(super().format(record))
+
+
+def _sensitive_parts(secret: str) -> list[str]:
+    try:
+        parts = urlsplit(secret)
+        password = parts.password if parts.scheme and parts.netloc else None
+    except ValueError:
+        return [secret] if len(secret) >= _SHORTEST else []
+    if parts.scheme and parts.netloc:
+        return [each for each in {password or "", unquote(password or "")} if len(each) >= _SHORTEST]
+    return [secret] if len(secret) >= _SHORTEST else []
