@@ -1,0 +1,81 @@
+"""Rejected items, kept with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from contraflow.ledger.history import read_key
+from contraflow.ledger.items import ItemStore
+from contraflow.ledger.records import DeadLetter, NewDeadLetter
+from contraflow.ledger.schema import dead_letter, stream
+from contraflow.ledger.text import message, storable
+
+
+def record(
+    connection: Connection, stream_id: int, execution_id: int, letters: Sequence[NewDeadLetter], moment: datetime
+) -> None:
+    """Keep ``letters``; one that repeats an earlier one replaces its reason and counts the attempt."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    statement = insert(dead_letter)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["stream_id", "key"],
+        set_={
+            "code": new.code,
+            "reason": new.reason,
+            "attempts": dead_letter.c.attempts + 1,
+            "last_execution_id": new.last_execution_id,
+            "recorded": new.recorded,
+        },
+    )
+    rows = [
+        {
+            "stream_id": stream_id,
+            "key": letter.key,
+            "code": storable(letter.code),
+            "reason": message(letter.reason),
+            "attempts": 1,
+            "first_execution_id": execution_id,
+            "last_execution_id": execution_id,
+            "recorded": moment,
+        }
+        for letter in letters
+    ]
+    connection.execute(statement, rows)
+
+
+def resolve(connection: Connection, stream_id: int, keys: Sequence[str], items: ItemStore) -> None:
+    """Take away the dead letters of ``keys``, as far as there are any."""
+    connection.execute(
+        delete(dead_letter).where(dead_letter.c.stream_id == stream_id, items.among(dead_letter.c.key, keys))
+    )
+
+
+def find(
+    connection: Connection, *, integration: str | None, job: str | None, limit: int, after: int
+) -> list[DeadLetter]:
+    """The dead letters with an id above ``after``, by id."""
+    query = (
+        select(dead_letter, stream.c.integration, stream.c.job, stream.c.step)
+        .join(stream)
+        .where(dead_letter.c.id > after)
+        .order_by(dead_letter.c.id)
+        .limit(limit)
+    )
+    for column, name in ((stream.c.integration, integration), (stream.c.job, job)):
+        if name is not None:
+            query = query.where(column == name)
+    return [DeadLetter(**_fields(dict(row))) for row in connection.execute(query).mappings()]
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    del row["stream_id"]
+    row["key"] = read_key(row["key"])
+    return row

@@ -1,0 +1,191 @@
+"""The ledger's tables. The migrations build them; a test holds the two against each other.
+
+Times are UTC. JSON is kept as text, always ASCII, so that nothing a remote said can make a row unstorable.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from contraflow.errors import LedgerError
+from contraflow.ledger.records import ITEM_STATUSES
+
+HEAD = "0001"
+"""The newest revision in ``migrations/versions``: known here so that an up-to-date ledger opens without Alembic."""
+
+PREFIX = "cf_"
+VERSION_TABLE = "cf_alembic_version"
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# One comparison after the other: SQLite builds a table for an IN list at every row, which doubles the time of a settle.
+STATUS_CHECK = " OR ".join(f"status = '{status}'" for status in ITEM_STATUSES)
+OPEN_ITEMS = "status <> 'written' AND status <> 'deleted'"
+"""The items somebody may have to look at. Queries repeat it word for word, so that the partial index serves them."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware datetimes in, UTC datetimes out, on databases with time zones and without."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn to UTC; without the zone where the database keeps none."""
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError("the ledger keeps moments; a datetime without time zone is none")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Add the zone again."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value in a text column. What JSON cannot spell is kept as its ``str``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Spell the value, in ASCII only."""
+        return None if value is None else json.dumps(value, default=str, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Parse it again."""
+        if value is None:
+            return None
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise LedgerError("the ledger holds a row that contraflow did not write: a value is not JSON") from None
+
+
+metadata = MetaData(naming_convention=NAMING)
+
+_BIG = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER key counts up by itself on SQLite
+
+ledger = Table(
+    "cf_ledger",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created", UtcDateTime, nullable=False),
+)
+
+job_execution = Table(
+    "cf_job_execution",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("exit_code", Text, nullable=False),
+    Column("exit_description", Text, nullable=False),
+    Column("failures", JsonText, nullable=False),
+    Column("parameters", JsonText, nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("ended", UtcDateTime),
+    sqlite_autoincrement=True,  # an execution's number is never used again, as it stands in logs
+)
+
+stream = Table(
+    "cf_stream",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    UniqueConstraint("integration", "job", "step"),
+)
+
+step_execution = Table(
+    "cf_step_execution",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("execution_id", _BIG, ForeignKey("cf_job_execution.id"), nullable=False, index=True),
+    Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False, index=True),
+    Column("step", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("exit_code", Text, nullable=False),
+    Column("exit_description", Text, nullable=False),
+    Column("errors", JsonText, nullable=False),
+    Column("counts", JsonText, nullable=False),
+    Column("total", _BIG),
+    Column("checkpoint", Text),
+    Column("started", UtcDateTime, nullable=False),
+    Column("ended", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+# No foreign keys here: they would cost every row of a settle a look-up (a trigger on PostgreSQL), to guard a number that the
+# same transaction has just used; and the history of executions can be thinned out while items stay.
+item_state = Table(
+    "cf_item_state",
+    metadata,
+    Column("stream_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("fingerprint", Text),
+    Column("pending", Text),
+    Column("remote_id", Text),
+    Column("remote_version", Text),
+    Column("execution_id", _BIG, nullable=False),
+    CheckConstraint(STATUS_CHECK, name="status"),
+    sqlite_with_rowid=False,
+)
+
+Index(
+    "ix_cf_item_state_open",
+    item_state.c.status,
+    item_state.c.stream_id,
+    item_state.c.key,
+    sqlite_where=text(OPEN_ITEMS),
+    postgresql_where=text(OPEN_ITEMS),
+)
+
+dead_letter = Table(
+    "cf_dead_letter",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_execution_id", _BIG, nullable=False),
+    Column("last_execution_id", _BIG, nullable=False),
+    Column("recorded", UtcDateTime, nullable=False),
+    UniqueConstraint("stream_id", "key"),
+    sqlite_autoincrement=True,
+)
