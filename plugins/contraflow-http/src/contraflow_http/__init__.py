@@ -1,1 +1,27 @@
-"""A connector."""
+"""A contraflow connector for REST remotes, by configuration, and a base for connectors written in Python.
+
+This module is the plugin ``http``. Authors of connectors use :mod:`contraflow_http.client`, :mod:`contraflow_http.auth` and
+:mod:`contraflow_http.errors`.
+"""
+
+from __future__ import annotations
+
+from contraflow_http.connector import (
+    check_connection,
+    confirm_items,
+    describe_parameters,
+    process_item,
+    provide_export_job,
+    write_items,
+)
+from contraflow_http.settings import Settings
+
+__all__ = [
+    "Settings",
+    "check_connection",
+    "confirm_items",
+    "describe_parameters",
+    "process_item",
+    "provide_export_job",
+    "write_items",
+]

@@ -1,0 +1,140 @@
+"""The hooks of the connector ``http``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from contraflow_hookspecs import (
+    Change,
+    ExportJob,
+    Item,
+    StepContext,
+    SystemicError,
+    Unknown,
+    WriteResult,
+    hookimpl,
+)
+from contraflow_http.answer import Answer
+from contraflow_http.auth import open_auth, secrets_of
+from contraflow_http.capabilities import capabilities_of
+from contraflow_http.client import open_client
+from contraflow_http.confirm import Confirmer
+from contraflow_http.errors import Outcome, connector_error, describe, outcome_of
+from contraflow_http.fields import payload_of
+from contraflow_http.settings import Endpoint, Settings
+from contraflow_http.wire import Wire
+from contraflow_http.writer import Writer
+
+
+@hookimpl
+def provide_export_job() -> ExportJob:
+    """The job ``http``, which the project's job files define."""
+    return ExportJob(
+        name="http",
+        label="Any REST remote, by configuration",
+        settings=Settings,
+        capabilities=capabilities_of,
+        open_resources=open_resources,
+    )
+
+
+@hookimpl
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 - the contract's argument
+    """One parameter: which endpoint a step writes to."""
+    return {
+        "endpoint": "which of the settings' endpoints the step writes to; by default the one named as its entity or step"
+    }
+
+
+@hookimpl
+def check_connection(context: StepContext) -> str:
+    """Ask the base URL for anything at all."""
+    client: httpx.Client = context.resource
+    url = context.settings.url
+    try:
+        response = client.head(url)
+        if response.status_code in {404, 405, 501}:
+            response = client.get(url)
+    except httpx.RequestError as error:
+        raise connector_error(error, "HEAD", httpx.URL(url).path) from error
+    if outcome_of(response.status_code) is Outcome.SYSTEMIC:
+        raise SystemicError(describe(Answer.of(response), "GET", response.request.url.path, secrets=secrets_of(client)))
+    server = response.headers.get("Server")
+    return f"{client.base_url.host} answered {response.status_code}" + (f" ({server})" if server else "")
+
+
+@hookimpl
+def process_item(item: Item, context: StepContext) -> Mapping[str, Any]:
+    """The endpoint's fields of the entity, as JSON holds them."""
+    return payload_of(item, choose_endpoint(context), context.settings.decimals)
+
+
+@hookimpl
+def write_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Send each change, alone or through the endpoint's batch."""
+    endpoint = choose_endpoint(context)
+    return Writer(settings=context.settings, endpoint=endpoint, wire=_wire(context)).write(items)
+
+
+@hookimpl
+def confirm_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Look each change up by the endpoint's ``read``; without one nobody can say."""
+    endpoint = choose_endpoint(context)
+    if endpoint.read is None:
+        return [Unknown(key=change.key, reason="the endpoint has no 'read' to look it up by") for change in items]
+    confirmer = Confirmer(settings=context.settings, endpoint=endpoint, read=endpoint.read, wire=_wire(context))
+    return [confirmer.confirm(change) for change in items]
+
+
+@contextmanager
+def open_resources(settings: Settings) -> Iterator[httpx.Client]:
+    """The client of an integration: one for a run."""
+    with (
+        open_auth(settings.auth, timeout=settings.timeout, ca_file=settings.ca_file) as auth,
+        open_client(
+            settings.url,
+            auth=auth,
+            headers=settings.headers,
+            timeout=settings.timeout,
+            ca_file=settings.ca_file,
+            max_answer=settings.max_answer,
+        ) as client,
+    ):
+        yield client
+
+
+def choose_endpoint(context: StepContext) -> Endpoint:
+    """The endpoint to which a step writes.
+
+    That is the one that the step's parameter ``endpoint`` names; else the one named as its ``entity``; else the one named as
+    the step; else the only one.
+
+    Raises:
+        SystemicError: There is no such endpoint, or there are several and nothing says which.
+    """
+    endpoints: Mapping[str, Endpoint] = context.settings.endpoints
+    wanted = context.parameters.get("endpoint")
+    if wanted is not None:
+        if wanted in endpoints:
+            return endpoints[wanted]
+        near = difflib.get_close_matches(str(wanted), endpoints, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(endpoints)}"
+        raise SystemicError(f"step '{context.step}': the settings have no endpoint '{wanted}'; {hint}")
+    for name in (context.parameters.get("entity"), context.step):
+        if isinstance(name, str) and name in endpoints:
+            return endpoints[name]
+    if len(endpoints) == 1:
+        return next(iter(endpoints.values()))
+    raise SystemicError(
+        f"step '{context.step}' does not say which endpoint it writes to: "
+        f"set its parameter 'endpoint' to one of {', '.join(endpoints)}"
+    )
+
+
+def _wire(context: StepContext) -> Wire:
+    return Wire(client=context.resource, deadline=context.deadline)
