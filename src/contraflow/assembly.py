@@ -28,6 +28,7 @@ _ITEM_ALIASES = frozenset(
         r"Akeneo\Component\Batch\Step\ItemStep",
     }
 )
+_BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
 
 PARAMETERS: Mapping[str, str] = {
@@ -70,11 +71,19 @@ class RunnableStep:
     location: Location
     known_parameters: frozenset[str] | None
     """Every parameter that the step understands; ``None`` if one of its plugins does not say."""
+    wants_ids: bool = False
+    """Whether ids are what the reader is for: then "everything" must be said, lest a lost filter export a whole table."""
     reader: Stage | None = None
     counter: Stage | None = None
     processor: Stage | None = None
     writer: Stage | None = None
     run: Stage | None = None
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Names of the plugins that serve the step, each once."""
+        stages = (self.reader, self.processor, self.writer, self.run)
+        return tuple(dict.fromkeys(stage.plugin for stage in stages if stage is not None))
 
 
 @attrs.frozen(kw_only=True)
@@ -256,6 +265,7 @@ class _Steps:
             parameters=parameters,
             location=step.location,
             known_parameters=self._known_parameters(stages, parameters),
+            wants_ids="reader" in stages and self._plugins.record(stages["reader"].plugin).name == _BY_ID,
             **stages,
         )
         for problem in unknown_parameters(runnable, step.parameters):

@@ -8,17 +8,22 @@ goes on working.
 
 from __future__ import annotations
 
+import importlib
+import importlib.resources
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
+from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 import attrs
 import pluggy
 
-from contraflow.errors import HookContractError, PluginError, near_match
-from contraflow_hookspecs import PROJECT_NAME, ExportJob, specs
+from contraflow.config import JobDefinition, connector_job
+from contraflow.contract import check_implementation, describe
+from contraflow.errors import ConfigError, HookContractError, PluginError, Problem, near_match
+from contraflow_hookspecs import PROJECT_NAME, ExportJob, StepContext, specs
 
 _log = logging.getLogger("contraflow.plugins")
 
@@ -73,9 +78,7 @@ class Plugins:
         try:
             plugin = entry_point.load()
         except Exception as error:  # noqa: BLE001 - whatever a stranger's module does at import must not stop the others
-            reason = f"cannot be imported from '{entry_point.value}': {type(error).__name__}: {error}"
-            _log.debug("plugin %r %s", entry_point.name, reason, exc_info=True)
-            self._refuse(entry_point.name, provider, f"{reason}; if its package changed, install it again")
+            self._refuse_import(entry_point.name, provider, entry_point.value, error)
             return
         try:
             self.register(plugin, entry_point.name, distribution=provider)
@@ -104,6 +107,29 @@ class Plugins:
         self._manager.register(plugin, name)
         self._records[name] = PluginRecord(name=name, distribution=distribution, hooks=hooks)
 
+    def register_module(self, name: str, module: str, *, distribution: str) -> None:
+        """Import a module and add it as a plugin; what goes wrong is kept as the plugin's error.
+
+        Args:
+            name: The plugin's name.
+            module: Dotted name of the module.
+            distribution: Where the wish comes from, for people.
+        """
+        try:
+            plugin = importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001 - as for entry points
+            self._refuse_import(name, distribution, module, error)
+            return
+        try:
+            self.register(plugin, name, distribution=distribution)
+        except PluginError as error:
+            self._refuse(name, distribution, str(error))
+
+    def _refuse_import(self, name: str, provider: str, target: str, error: Exception) -> None:
+        reason = f"cannot be imported from '{target}': {type(error).__name__}: {error}"
+        _log.debug("plugin %r %s", name, reason, exc_info=error)
+        self._refuse(name, provider, reason)
+
     def _hooks_of(self, plugin: object, name: str) -> tuple[str, ...]:
         if inspect.isclass(plugin):
             raise PluginError(
@@ -117,7 +143,7 @@ class Plugins:
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is not None:
                 hook = options["specname"] or attribute
-                _check_implementation(name, hook, getattr(plugin, attribute), wrapper=_is_wrapper(options))
+                check_implementation(name, hook, getattr(plugin, attribute), wrapper=_is_wrapper(options))
                 hooks.append(hook)
         return tuple(hooks)
 
@@ -196,6 +222,45 @@ class Plugins:
             raise HookContractError(name, "provide_export_job", found, "an ExportJob or a tuple of them")
         return jobs
 
+    def definition(self, name: str, job: ExportJob) -> JobDefinition | None:
+        """The definition of a job that the named connector brings; ``None`` if the project defines it.
+
+        Raises:
+            ConfigError: The connector's definition is not valid, or its file is not there.
+        """
+        given = job.definition
+        if given is None:
+            return None
+        where = f"plugin '{name}'"
+        if isinstance(given, Mapping):
+            return connector_job(given, job.name, where)
+        if isinstance(given, str):
+            given = _package_of(self._plugin(name)) / given
+        try:
+            text = given.read_bytes()
+        except OSError:
+            raise ConfigError(
+                Problem(message=f"{where}: the definition of job '{job.name}' cannot be read", found=str(given))
+            ) from None
+        return connector_job(text, job.name, f"{where}, {given.name}")
+
+    def check_step(self, name: str, context: StepContext) -> Sequence[str]:
+        """What the named plugin objects to in a step; empty if nothing."""
+        if not self.implements(name, "check_step"):
+            return ()
+        answer = self._ask("check_step", name, context=context)
+        if isinstance(answer, str) or not isinstance(answer, Sequence):
+            raise HookContractError(name, "check_step", describe(answer), "a sequence of sentences")
+        return answer
+
+    def check_connection(self, name: str, context: StepContext) -> str:
+        """What the named plugin's remote says to us.
+
+        Raises:
+            Exception: Whatever keeps the connector from talking to its remote.
+        """
+        return str(self._ask("check_connection", name, context=context))
+
     def parameters(self, name: str, given: Mapping[str, Any]) -> Mapping[str, str] | None:
         """The step parameters that the named plugin understands; ``None`` if it does not say."""
         if not self.implements(name, "describe_parameters"):
@@ -249,42 +314,13 @@ class Plugins:
         return cast(object, plugin)
 
 
-def describe(value: object) -> str:
-    """A plugin's answer in words for an error message: its type, never its content."""
-    if value is None:
-        return "None (a forgotten `return`?)"
-    if inspect.iscoroutine(value):
-        value.close()
-        return "a coroutine (is the hook `async def`?)"
-    if inspect.isgenerator(value):
-        return "a generator (did the hook `yield`?)"
-    return f"an object of type {type(value).__qualname__}"
-
-
-def _check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool) -> None:
-    where = f"plugin '{plugin}', {hook}"
-    known = {name for name, value in vars(specs).items() if getattr(value, f"{PROJECT_NAME}_spec", None)}
-    if hook not in known:
-        hint = near_match(hook, known)
-        raise PluginError(f"plugin '{plugin}' implements an unknown hook '{hook}'{'; ' + hint if hint else ''}")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise PluginError(f"{where} is `async def`; expected a plain function")
-    if inspect.isgeneratorfunction(function) and not wrapper and hook != "read_items":
-        raise PluginError(f"{where} is a generator function; expected one that returns its answer")
-    expected = list(inspect.signature(getattr(specs, hook)).parameters)
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name not in expected:
-            hint = near_match(parameter.name, expected)
-            raise PluginError(
-                f"{where} takes an unknown argument '{parameter.name}'; expected ({', '.join(expected)})"
-                f"{'; ' + hint if hint else ''}"
-            )
-        if parameter.default is not inspect.Parameter.empty:
-            raise PluginError(f"{where} gives '{parameter.name}' a default; arguments of hooks have none")
-
-
 def _provider(entry_point: metadata.EntryPoint) -> str:
     return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"
+
+
+def _package_of(plugin: object) -> Traversable:
+    module = plugin if inspect.ismodule(plugin) else inspect.getmodule(type(plugin))
+    return importlib.resources.files(getattr(module, "__package__", None) or getattr(module, "__name__", ""))
 
 
 def _is_wrapper(options: Mapping[str, Any]) -> bool:

@@ -32,6 +32,10 @@ class DescribeParameters(Protocol):
     def __call__(self, parameters: Mapping[str, Any]) -> Mapping[str, str]: ...
 
 
+class CheckStep(Protocol):
+    def __call__(self, context: StepContext) -> Sequence[str]: ...
+
+
 class ConfigureJob(Protocol):
     def __call__(self, job: str, parameters: Mapping[str, Any]) -> Mapping[str, Any] | None: ...
 

@@ -64,6 +64,29 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # 
 
 
 @hookspec
+def check_step(context: StepContext) -> Sequence[str]:  # type: ignore[empty-body]
+    """Optional. Say what is wrong with a step's parameters and settings that only this plugin can know.
+
+    Called by ``contraflow check`` and before each run, for every plugin that serves a stage of the step. May look at the
+    source database; does not talk to the remote.
+
+    Args:
+        context: With ``parameters``, ``settings`` and ``source``; without a resource and without a running execution.
+
+    Returns:
+        One sentence for each problem: what was found, what was expected, the nearest valid name. Empty if all is well.
+
+    Example:
+        >>> @hookimpl
+        ... def check_step(context):
+        ...     season = context.parameters.get("season", "summer")
+        ...     return [] if season in ("summer", "winter") else [f"season '{season}': expected summer or winter"]
+        >>> check_step(StepContext(integration="a", job="j", step="s", execution_id=0, parameters={"season": "autumn"}))
+        ["season 'autumn': expected summer or winter"]
+    """
+
+
+@hookspec
 def configure_job(job: str, parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Add or override parameters of a run that is about to start. (The ancestor's event *before sync*.)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
+from contraflow.contract import describe
 from contraflow.errors import HookContractError
-from contraflow.plugins import describe
 from contraflow_hookspecs import (
     Change,
     Conflict,

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from contraflow.contract import describe
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import fingerprint
 from contraflow.ledger import encode_key
-from contraflow.plugins import describe
 from contraflow_hookspecs import ConnectorError, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
 DELETED = "deleted"

@@ -17,8 +17,9 @@ from contraflow.engine.settlement import settle
 from contraflow.engine.status import ExitStatus
 from contraflow.errors import ContraflowError
 from contraflow.ledger import Ledger, Settlement, StepRecord
+from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import BatchStatus, ConnectorError, StepContext, StepExecution, WriteResult
+from contraflow_hookspecs import BatchStatus, ConnectorError, StepContext, StepExecution, TransientError, WriteResult
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
 """Every item read has exactly one of these at the end."""
@@ -47,6 +48,11 @@ class Observers:
     chunk_settled: Callable[..., None] | None = None
     item_filtered: Callable[..., None] | None = None
     item_rejected: Callable[..., None] | None = None
+
+    @classmethod
+    def of(cls, plugins: Plugins) -> Observers:
+        """Everybody among the plugins who wants to know."""
+        return cls(**{field.name: plugins.notifier(field.name) for field in attrs.fields(cls)})
 
     @staticmethod
     def tell(observer: Callable[..., None] | None, **arguments: Any) -> None:
@@ -208,7 +214,7 @@ class StepRun:
             reason = self.redact(in_words(self.stop))
             interrupted = not isinstance(self.stop, Exception)
             status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
-            exit_status = ExitStatus(status.value, "interrupted" if interrupted else reason)
+            exit_status = ExitStatus(_exit_code(self.stop, status), "interrupted" if interrupted else reason)
             self._errors.insert(0, exit_status.description)
         execution = attrs.evolve(
             self._execution,
@@ -222,6 +228,12 @@ class StepRun:
         self.ledger.finish_step(record.id, execution)
         self.observers.tell(self.observers.step_finished, execution=execution)
         return execution
+
+
+def _exit_code(stop: BaseException, status: BatchStatus) -> str:
+    if isinstance(stop, TransientError):
+        return "UNAVAILABLE"
+    return "INVARIANT" if isinstance(stop, InvariantError) else status.value
 
 
 def in_words(error: BaseException) -> str:

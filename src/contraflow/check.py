@@ -1,0 +1,119 @@
+"""What ``contraflow check`` finds: everything that would keep a project's jobs from running, without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from contraflow.assembly import RunnableJob
+from contraflow.config import IntegrationConfig
+from contraflow.errors import ConfigError, ContraflowError, LedgerError, Problem
+from contraflow.project import Project
+from contraflow_hookspecs import StepContext
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    """What was looked at, such as ``integration acme-eu``."""
+    problems: tuple[Problem, ...] = ()
+    note: str = ""
+    """What there is to say of it if all is well."""
+    fatal: bool = True
+    """Whether its problems keep a job from running."""
+
+
+def check(project: Project, *, connect: bool = False) -> Iterator[Finding]:
+    """Look at a project, part by part.
+
+    Args:
+        project: The project; its configuration is loaded, so its files are valid.
+        connect: Also ask each remote whether it talks to us.
+    """
+    yield from _plugins(project)
+    yield _source(project)
+    yield _ledger(project)
+    for integration in project.config.integrations.values():
+        yield from _integration(project, integration, connect)
+
+
+def _plugins(project: Project) -> Iterator[Finding]:
+    records = project.plugins.records
+    for record in records:
+        if record.error is not None:
+            problem = Problem(message=project.redact(record.error))
+            yield Finding(subject=f"plugin {record.name} ({record.distribution})", problems=(problem,), fatal=False)
+    usable = sum(record.error is None for record in records)
+    yield Finding(subject="plugins", note=f"{usable} loaded")
+
+
+def _source(project: Project) -> Finding:
+    if project.source is None:
+        return Finding(subject="source", note="none named; only readers that need no database can be used")
+    try:
+        problems = tuple(project.source.check())
+    except ContraflowError as error:
+        problems = _problems_of(project, error)
+    return Finding(subject="source", problems=problems, note=f"connected, {len(project.config.entities)} entities")
+
+
+def _ledger(project: Project) -> Finding:
+    from contraflow.ledger import LedgerMissingError
+
+    try:
+        ledger = project.ledger(create=False)
+    except LedgerMissingError:
+        return Finding(subject="ledger", note="not there yet; the first run makes it")
+    except LedgerError as error:
+        return Finding(subject="ledger", problems=_problems_of(project, error))
+    return Finding(subject="ledger", note=ledger.display_url)
+
+
+def _integration(project: Project, integration: IntegrationConfig, connect: bool) -> Iterator[Finding]:
+    subject = f"integration {integration.name}"
+    try:
+        names = project.job_names(integration)
+    except ContraflowError as error:
+        yield Finding(subject=subject, problems=_problems_of(project, error))
+        return
+    for name in names:
+        where = f"{subject}, job {name}"
+        try:
+            job = project.assemble(integration, name)
+            problems = tuple(project.step_problems(job))
+        except ContraflowError as error:
+            yield Finding(subject=where, problems=_problems_of(project, error))
+            continue
+        note = f"{len(job.steps)} steps" + ("" if integration.enabled else ", disabled")
+        yield Finding(subject=where, problems=problems, note=note)
+        if connect and not problems and integration.enabled:
+            yield _connection(project, job, where)
+
+
+def _connection(project: Project, job: RunnableJob, where: str) -> Finding:
+    subject = f"{where}, connection"
+    if not project.plugins.implements(job.connector, "check_connection"):
+        return Finding(subject=subject, note=f"connector '{job.connector}' cannot check it")
+    context = StepContext(
+        integration=job.integration, job=job.name, step="", execution_id=0, settings=job.settings, source=project.source
+    )
+    opener = job.export_job.open_resources
+    try:
+        if opener is None:
+            answer = project.plugins.check_connection(job.connector, context)
+        else:
+            with opener(job.settings) as resource:
+                answer = project.plugins.check_connection(job.connector, attrs.evolve(context, resource=resource))
+    except Exception as error:  # noqa: BLE001 - whatever the remote or the connector says is the finding
+        return Finding(subject=subject, problems=_problems_of(project, error))
+    return Finding(subject=subject, note=project.redact(answer))
+
+
+def _problems_of(project: Project, error: Exception) -> tuple[Problem, ...]:
+    if isinstance(error, ConfigError):
+        return tuple(attrs.evolve(problem, message=project.redact(problem.message)) for problem in error.problems)
+    name = "" if isinstance(error, ContraflowError) else f"{type(error).__name__}: "
+    return (Problem(message=project.redact(f"{name}{error}")),)

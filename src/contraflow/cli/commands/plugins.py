@@ -1,0 +1,50 @@
+"""``contraflow plugins``: what is installed, what it implements, and what is broken."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from contraflow.cli.app import State
+from contraflow.cli.exit_codes import CONFIGURATION
+from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
+
+
+@click.command("plugins")
+@json_option
+@click.pass_obj
+def command(state: State, as_json: bool) -> None:
+    """List the plugins that are installed, broken ones included.
+
+    A plugin is found by an entry point in the group `contraflow` of an installed package. Within a project, its own plugins
+    are listed too. The names are what job files use under `services:`, and projects under `connector:`.
+
+    The exit code is 2 if a plugin is broken.
+    """
+    from contraflow.errors import ConfigError
+    from contraflow.plugins import Plugins
+
+    try:
+        with load_project(state) as project:
+            records = project.plugins.records
+    except ConfigError:
+        records = (
+            Plugins().records
+        )  # outside of a project, or with a broken one: what is installed is still of interest
+    if as_json:
+        print_json({"plugins": records})
+    else:
+        rows = [
+            [
+                ", ".join((each.name, *each.aliases)),
+                each.distribution,
+                ", ".join(each.hooks) if not each.error else "BROKEN",
+            ]
+            for each in records
+        ]
+        print_table(["plugin", "from", "implements"], rows)
+        for each in records:
+            if each.error:
+                click.echo(f"\n{each.name}: {printable(state.redact(each.error))}")
+    sys.exit(CONFIGURATION if any(each.error for each in records) else 0)

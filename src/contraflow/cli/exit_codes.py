@@ -1,0 +1,43 @@
+"""The exit codes of the program, and the one that an execution earns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from contraflow_hookspecs import BatchStatus, JobExecution
+
+OK = 0
+FAILED = 1
+CONFIGURATION = 2
+REJECTED = 3
+IN_DOUBT = 4
+LEDGER = 6
+INTERNAL = 70
+LATER = 75
+INTERRUPTED = 130
+
+MEANINGS: Mapping[int, str] = {
+    OK: "done",
+    FAILED: "the run failed; what was settled stays settled",
+    CONFIGURATION: "usage or configuration; nothing was started",
+    REJECTED: "done, but some items were rejected: see `contraflow dead-letters`",
+    IN_DOUBT: "done, but the fate of some items is unknown: see `contraflow status`",
+    LEDGER: "the ledger cannot be opened, trusted or written",
+    INTERNAL: "an error in contraflow itself",
+    LATER: "the remote was not available, or deferred items; run again later",
+    INTERRUPTED: "interrupted by Ctrl-C; what was settled stays settled",
+}
+
+
+def exit_code(execution: JobExecution) -> int:
+    """The exit code that an execution earns."""
+    if execution.status is BatchStatus.STOPPED:
+        return INTERRUPTED
+    if execution.status is not BatchStatus.COMPLETED:
+        return {"UNAVAILABLE": LATER, "INVARIANT": INTERNAL}.get(execution.exit_code, FAILED)
+    counts = execution.counts
+    if counts.get("in_doubt"):
+        return IN_DOUBT
+    if counts.get("rejected"):
+        return REJECTED
+    return LATER if counts.get("deferred") else OK

@@ -1,0 +1,95 @@
+"""What the commands have in common: ``--json``, tables, and loading the project."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+
+from contraflow.cli.app import State
+
+if TYPE_CHECKING:
+    from contraflow.project import Project
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def json_option(function: _F) -> _F:
+    """Give a command the option ``--json``."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+        ctx.ensure_object(State).json = value
+        return value
+
+    return click.option("--json", "as_json", is_flag=True, callback=remember, help="Print JSON, for programs.")(
+        function
+    )
+
+
+def load_project(state: State) -> Project:
+    """Load the project that the person named, and from here on hide its secrets."""
+    from contraflow.project import Project
+
+    return Project.load(state.project, redact=state.redact)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """Reduce attrs objects, enumerations, moments and paths to what JSON knows."""
+    if attrs.has(type(value)):
+        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
+    """Print a table: in a terminal's width if there is one, otherwise as wide as it must be.
+
+    Args:
+        headings: Of the columns.
+        rows: Texts, printed as they are.
+        right: Numbers of the columns that are right-aligned.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if click.get_text_stream("stdout").isatty() else 200)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(table)
+
+
+def printable(text: str) -> str:
+    """Escape control characters, so that data cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown_path(path: Path) -> str:
+    """A path as people would write it: relative where that is shorter."""
+    try:
+        relative = str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+    return min(relative, str(path), key=len)

@@ -1,0 +1,108 @@
+"""Show a run while it runs: a live bar on a terminal, plain lines otherwise. An ordinary observer plugin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from contraflow_hookspecs import StepExecution, WriteResult, hookimpl
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_SHOWN = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def outcomes(counts: Mapping[str, int]) -> str:
+    """The outcomes that occurred, in words: ``59 written, 3 rejected``."""
+    return (
+        ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in _SHOWN if counts.get(name)) or "nothing yet"
+    )
+
+
+class LineProgress:
+    """A line when a step begins, now and then while it runs, and at its end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last = 0.0
+
+    @hookimpl
+    def step_started(self, execution: StepExecution) -> None:
+        """Say which step begins, and how much it expects."""
+        expected = "" if execution.total is None else f", {execution.total:,} items expected"
+        self._say(f"{execution.step}: started{expected}")
+
+    @hookimpl
+    def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:
+        """Say how far the step is, but not too often."""
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._say(f"{execution.step}: {execution.counts.get('read', 0):,} read, {outcomes(execution.counts)}")
+
+    @hookimpl
+    def step_finished(self, execution: StepExecution) -> None:
+        """Say how the step ended."""
+        seconds = (
+            (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
+        )
+        read = execution.counts.get("read", 0)
+        rate = f", {read / seconds:,.0f} items/s" if seconds > 0 and read else ""
+        self._say(f"{execution.step}: {execution.status.value}, {read:,} read, {outcomes(execution.counts)}{rate}")
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        print(line, file=self._stream, flush=True)
+
+
+class BarProgress:
+    """A live bar for each step, with rate, expected end and outcome counts. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress: Progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[outcomes]}"),
+            console=Console(stderr=True),
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> BarProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    @hookimpl
+    def step_started(self, execution: StepExecution) -> None:
+        """Add a bar."""
+        self._task = self._progress.add_task(execution.step, total=execution.total, rate="", outcomes="")
+
+    @hookimpl
+    def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:
+        """Move the bar."""
+        self._update(execution)
+
+    @hookimpl
+    def step_finished(self, execution: StepExecution) -> None:
+        """Bring the bar to where the step ended."""
+        self._update(execution)
+
+    def _update(self, execution: StepExecution) -> None:
+        if self._task is None:
+            return
+        speed = self._progress.tasks[self._progress.task_ids.index(self._task)].speed
+        self._progress.update(
+            self._task,
+            completed=execution.counts.get("read", 0),
+            rate=f"{speed:,.0f}/s" if speed else "",
+            outcomes=outcomes(execution.counts),
+        )

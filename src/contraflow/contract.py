@@ -1,0 +1,54 @@
+"""Hold a plugin's implementations and answers against the contract."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from contraflow.errors import PluginError, near_match
+from contraflow_hookspecs import PROJECT_NAME, specs
+
+
+def describe(value: object) -> str:
+    """A plugin's answer in words for an error message: its type, never its content."""
+    if value is None:
+        return "None (a forgotten `return`?)"
+    if inspect.iscoroutine(value):
+        value.close()
+        return "a coroutine (is the hook `async def`?)"
+    if inspect.isgenerator(value):
+        return "a generator (did the hook `yield`?)"
+    return f"an object of type {type(value).__qualname__}"
+
+
+def check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool) -> None:
+    """Hold one implementation against its specification.
+
+    Args:
+        plugin: The plugin's name, for messages.
+        hook: The hook's name.
+        function: The implementation.
+        wrapper: Whether it is one around others.
+
+    Raises:
+        PluginError: The hook or an argument is unknown, an argument has a default, or the function cannot answer at once.
+    """
+    where = f"plugin '{plugin}', {hook}"
+    known = {name for name, value in vars(specs).items() if getattr(value, f"{PROJECT_NAME}_spec", None)}
+    if hook not in known:
+        hint = near_match(hook, known)
+        raise PluginError(f"plugin '{plugin}' implements an unknown hook '{hook}'{'; ' + hint if hint else ''}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(f"{where} is `async def`; expected a plain function")
+    if inspect.isgeneratorfunction(function) and not wrapper and hook != "read_items":
+        raise PluginError(f"{where} is a generator function; expected one that returns its answer")
+    expected = list(inspect.signature(getattr(specs, hook)).parameters)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in expected:
+            hint = near_match(parameter.name, expected)
+            raise PluginError(
+                f"{where} takes an unknown argument '{parameter.name}'; expected ({', '.join(expected)})"
+                f"{'; ' + hint if hint else ''}"
+            )
+        if parameter.default is not inspect.Parameter.empty:
+            raise PluginError(f"{where} gives '{parameter.name}' a default; arguments of hooks have none")

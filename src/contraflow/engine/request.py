@@ -1,0 +1,142 @@
+"""What one run asks of each step: its parameters, its filter, its options.
+
+A run's parameters are flat, or in sections. A section is a mapping under a step's title, a step's key or the job's type
+(``export``), and is for that step, or for all. This serves what people wrote for the ancestor, where the *title* chose the
+section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from contraflow.assembly import EXPORT, RunnableJob, RunnableStep, options_of, unknown_parameters
+from contraflow.config import canonical_parameter
+from contraflow.engine.job import StepRequest
+from contraflow.errors import ConfigError, Problem, near_match
+from contraflow.source import Source
+from contraflow_hookspecs import IdFilter
+
+
+@attrs.frozen(kw_only=True)
+class RunRequest:
+    """What a person asks for.
+
+    Attributes:
+        ids: Ids in any of the accepted forms; ``None`` if none were given, which is not the same as an empty list.
+        everything: Whether "all" was said.
+        parameters: The run's parameters.
+        steps: Names of the steps to run; empty for all.
+    """
+
+    ids: Any = None
+    everything: bool = False
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    steps: Sequence[str] = ()
+
+
+def step_requests(job: RunnableJob, run: RunRequest, source: Source | None) -> list[StepRequest]:
+    """Work out what a run asks of each of its steps.
+
+    Raises:
+        ConfigError: An unknown step or parameter, an id of the wrong shape, or nothing said where something must be.
+    """
+    if run.everything and run.ids is not None:
+        raise ConfigError(Problem(message="both ids and everything were asked for", expected="one of the two"))
+    problems: list[Problem] = []
+    requests = []
+    for step in _chosen(job, run.steps):
+        try:
+            requests.append(_request(job, step, run, source))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*dict.fromkeys(problems))
+    return requests
+
+
+def _chosen(job: RunnableJob, names: Sequence[str]) -> Sequence[RunnableStep]:
+    known = [step.key for step in job.steps]
+    unknown = [
+        Problem(
+            message=f"job '{job.name}' has no step '{name}'", expected=", ".join(known), hint=near_match(name, known)
+        )
+        for name in names
+        if name not in known
+    ]
+    if unknown:
+        raise ConfigError(*unknown)
+    return [step for step in job.steps if not names or step.key in names]
+
+
+def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Source | None) -> StepRequest:
+    given = _parameters_for(job, step, run.parameters)
+    ids = _given_ids(given, run.ids)
+    unknown = [
+        attrs.evolve(problem, location=attrs.evolve(problem.location, file=None, line=None, path=f"parameter {name}"))
+        for name in given
+        for problem in unknown_parameters(step, {name: given[name]})
+    ]
+    if unknown:
+        raise ConfigError(*unknown)
+    parameters = {**step.parameters, **given}
+    options = options_of(parameters, job.capabilities)
+    parameters["batch_size"] = options.batch_size  # readers page by it
+    return StepRequest(
+        step=step, parameters=parameters, options=options, filter=_filter(step, parameters, ids, run.everything, source)
+    )
+
+
+def _parameters_for(job: RunnableJob, step: RunnableStep, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    sections = {EXPORT, *(each.title for each in job.steps), *(each.key for each in job.steps)}
+    known = step.known_parameters or frozenset()
+    flat = {
+        name: value
+        for name, value in parameters.items()
+        if not (isinstance(value, Mapping) and name in sections and name not in known)
+    }
+    mine: Mapping[str, Any] = {}
+    for name in (step.title, step.key, EXPORT):
+        section = parameters.get(name)
+        if name not in flat and isinstance(section, Mapping) and section:
+            mine = section
+            break
+    return {canonical_parameter(name): value for name, value in {**flat, **mine}.items()}
+
+
+def _given_ids(given: dict[str, Any], ids: Any) -> Any:
+    """Take ``id`` and ``ids`` out of the parameters and unite them with the ids of the run."""
+    named = [given.pop(name) for name in ("ids", "id") if name in given]
+    if not named:
+        return ids
+    united: list[Any] = []
+    for each in (ids, *named):
+        if each is not None:
+            united += each if isinstance(each, list | tuple) else [each]
+    return united
+
+
+def _filter(
+    step: RunnableStep, parameters: Mapping[str, Any], ids: Any, everything: bool, source: Source | None
+) -> IdFilter:
+    if step.reader is None or everything:
+        return IdFilter()
+    if ids is None:
+        if step.wants_ids:
+            raise ConfigError(
+                Problem(
+                    message=f"step '{step.key}' reads by id, and nothing says which",
+                    location=step.location,
+                    expected="ids, or that everything is meant",
+                    hint="sync … --id ID, or sync … --all",
+                )
+            )
+        return IdFilter()
+    shape = source.key_shape(parameters) if source is not None else None
+    if shape is not None:
+        return IdFilter(ids=shape.parse(ids))
+    many = ids if isinstance(ids, list | tuple) else [ids]
+    keys = [tuple(each) if isinstance(each, list | tuple) else (each,) for each in many]
+    return IdFilter(ids=tuple(dict.fromkeys(keys)))

@@ -1,0 +1,408 @@
+"""The Python API: a project is loaded, checked, synchronised and asked.
+
+>>> with Project.load("shop") as project:                            # doctest: +SKIP
+...     execution = project.sync("acme-eu", ids=[1, 2])
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from contraflow.assembly import RunnableJob, assemble
+from contraflow.assembly import job_names as names_of_jobs
+from contraflow.config import IntegrationConfig, JobDefinition, ProjectConfig, load_jobs, load_project
+from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
+from contraflow.plugins import Plugins
+from contraflow.redaction import Redactor
+from contraflow.settings import secret_values
+from contraflow_hookspecs import JobExecution, Key, StepContext
+
+if TYPE_CHECKING:
+    from contraflow.ledger import DeadLetter, Ledger
+    from contraflow.source import Source
+
+
+def utc_now() -> datetime:
+    """The present moment, aware."""
+    return datetime.now(UTC)
+
+
+@attrs.frozen(kw_only=True)
+class JobOverview:
+    """One job of one integration, as :meth:`Project.jobs` lists it."""
+
+    integration: str
+    connector: str
+    enabled: bool
+    job: str
+    title: str | None
+    steps: tuple[str, ...]
+    problem: str | None = None
+    """Why it cannot be run; ``None`` if it can."""
+
+
+@attrs.frozen(kw_only=True)
+class ItemOverview:
+    """How many items of one step are in one state."""
+
+    integration: str
+    job: str
+    step: str
+    status: str
+    items: int
+    examples: tuple[Key, ...] = ()
+    """Some of them, where they are deferred or in doubt."""
+
+
+class Project:
+    """A project: its configuration, its plugins, its source database and its ledger. Close it, or use ``with``.
+
+    Args:
+        config: The project file, loaded.
+        plugins: The plugins to use; ``None`` discovers what is installed.
+        redact: Learns the project's secrets, and keeps them out of everything; ``None`` makes a new one.
+        now: The clock.
+    """
+
+    def __init__(
+        self,
+        config: ProjectConfig,
+        *,
+        plugins: Plugins | None = None,
+        redact: Redactor | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.config = config
+        self.redact = redact if redact is not None else Redactor()
+        self.redact.add(config.secrets)
+        self._now = now
+        self._source: Source | None = None
+        self._ledger: Ledger | None = None
+        # The project's own modules (mapped classes, connectors) lie beside its file.
+        if str(config.directory) not in sys.path:
+            sys.path.insert(0, str(config.directory))
+        self.plugins = plugins if plugins is not None else Plugins(disabled=config.disabled_plugins)
+        for name, module in config.plugins.items():
+            self.plugins.register_module(name, module, distribution=f"{config.path.name}, plugins")
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] = ".",
+        *,
+        environ: Mapping[str, str] = os.environ,
+        plugins: Plugins | None = None,
+        redact: Redactor | None = None,
+    ) -> Self:
+        """Load a project.
+
+        Args:
+            path: The project file, or the directory in which it lies as ``contraflow.yaml``.
+            environ: Where ``${NAME}`` is looked up.
+            plugins: The plugins to use; ``None`` discovers what is installed.
+            redact: Learns the project's secrets; ``None`` makes a new one.
+
+        Raises:
+            ConfigError: With every problem found.
+        """
+        return cls(load_project(Path(path), environ=environ), plugins=plugins, redact=redact)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connections to source and ledger."""
+        for opened in (self._source, self._ledger):
+            if opened is not None:
+                opened.close()
+        self._source = self._ledger = None
+
+    # What there is
+
+    @property
+    def source(self) -> Source | None:
+        """The source database; ``None`` if the project names none. Not connected before it is needed."""
+        if self._source is None and self.config.source is not None:
+            from contraflow.source import EntitySpec, Source
+
+            entities = {
+                name: EntitySpec(
+                    name=name,
+                    mapped=entity.mapped,
+                    table=entity.table,
+                    schema=entity.schema,
+                    key=entity.key,
+                    location=entity.location,
+                )
+                for name, entity in self.config.entities.items()
+            }
+            self._source = Source(self.config.source, entities, directory=self.config.directory)
+        return self._source
+
+    def ledger(self, *, create: bool = True) -> Ledger:
+        """The ledger, opened and brought up to date.
+
+        Args:
+            create: Whether to make it where there is none.
+
+        Raises:
+            LedgerError: It cannot be opened, trusted or written.
+        """
+        if self._ledger is None:
+            from contraflow.ledger import open_ledger
+
+            self._ledger = open_ledger(self.config.ledger, create=create)
+        return self._ledger
+
+    @cached_property
+    def definitions(self) -> Mapping[str, JobDefinition]:
+        """Every job that is defined: by the connectors that are in use, and, with precedence, by the project's job files.
+
+        Raises:
+            ConfigError: With every problem found.
+        """
+        definitions: dict[str, JobDefinition] = {}
+        for connector in dict.fromkeys(each.connector for each in self.config.integrations.values()):
+            if connector in self.plugins.names:
+                for job in self.plugins.export_jobs(connector):
+                    definition = self.plugins.definition(connector, job)
+                    if definition is not None:
+                        definitions[job.name] = definition
+        return {**definitions, **load_jobs(self.config.jobs)}
+
+    def integration(self, name: str) -> IntegrationConfig:
+        """The integration of this name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        integrations = self.config.integrations
+        if name not in integrations:
+            raise ConfigError(
+                Problem(
+                    message=f"there is no integration '{name}'",
+                    location=self.config.location,
+                    expected=f"one of {', '.join(integrations) or '(the project has none)'}",
+                    hint=near_match(name, integrations),
+                )
+            )
+        return integrations[name]
+
+    def jobs(self) -> Sequence[JobOverview]:
+        """Every job of every integration, in the order of the project file."""
+        return [overview for each in self.config.integrations.values() for overview in self._overviews(each)]
+
+    def _overviews(self, integration: IntegrationConfig) -> Iterator[JobOverview]:
+        try:
+            names = self.job_names(integration)
+        except ContraflowError as error:
+            yield self._overview(integration, "", problem=str(error))
+            return
+        for name in names:
+            problem = None
+            try:
+                self.assemble(integration, name)
+            except ContraflowError as error:
+                problem = self.redact(str(error))
+            yield self._overview(integration, name, problem=problem)
+
+    def _overview(self, integration: IntegrationConfig, job: str, *, problem: str | None) -> JobOverview:
+        definition = self.definitions.get(job)
+        return JobOverview(
+            integration=integration.name,
+            connector=integration.connector,
+            enabled=integration.enabled,
+            job=job,
+            title=definition.title if definition else None,
+            steps=tuple(step.key for step in definition.steps) if definition else (),
+            problem=problem,
+        )
+
+    # Assembling and running
+
+    def job_names(self, integration: IntegrationConfig) -> tuple[str, ...]:
+        """The names of an integration's jobs, in order.
+
+        Raises:
+            ConfigError: Its connector is not provided, or there is no job.
+        """
+        if integration.connector not in self.plugins.names:
+            found, hint = self.plugins.explain_missing(integration.connector)
+            raise ConfigError(
+                Problem(
+                    message=f"integration '{integration.name}': connector '{integration.connector}' is not provided",
+                    location=integration.location,
+                    found=found,
+                    hint=hint,
+                )
+            )
+        names = names_of_jobs(self.plugins, integration)
+        if not names:
+            raise ConfigError(
+                Problem(
+                    message=f"integration '{integration.name}' has no job",
+                    location=integration.location,
+                    found=f"connector '{integration.connector}' brings none",
+                    expected="job: NAME, the name of a job in the project's job files",
+                )
+            )
+        return names
+
+    def _job_name(self, integration: IntegrationConfig, wanted: str | None) -> str:
+        names = self.job_names(integration)
+        if wanted is None and len(names) == 1:
+            return names[0]
+        if wanted in names:
+            return wanted
+        raise ConfigError(
+            Problem(
+                message=(
+                    f"integration '{integration.name}' has several jobs"
+                    if wanted is None
+                    else f"integration '{integration.name}' has no job '{wanted}'"
+                ),
+                location=integration.location,
+                expected=f"one of {', '.join(names)}",
+                hint=near_match(wanted, names) if wanted else "say which with --job",
+            )
+        )
+
+    def assemble(self, integration: IntegrationConfig, job: str) -> RunnableJob:
+        """Make one job runnable, and learn its secrets.
+
+        Raises:
+            ConfigError: With every problem found.
+        """
+        runnable = assemble(self.config, self.plugins, self.definitions, integration, job)
+        self.redact.add(secret_values(runnable.settings))
+        return runnable
+
+    def step_problems(self, job: RunnableJob) -> Iterator[Problem]:
+        """What the plugins of a job's steps object to, before anything runs."""
+        for step in job.steps:
+            context = StepContext(
+                integration=job.integration,
+                job=job.name,
+                step=step.key,
+                execution_id=0,
+                parameters=step.parameters,
+                services=step.services,
+                settings=job.settings,
+                source=self.source,
+            )
+            for plugin in step.plugins:
+                for sentence in self.plugins.check_step(plugin, context):
+                    yield Problem(message=self.redact(f"step '{step.key}': {sentence}"), location=step.location)
+
+    def sync(
+        self,
+        integration: str,
+        *,
+        ids: Any = None,
+        everything: bool = False,
+        job: str | None = None,
+        steps: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+    ) -> JobExecution:
+        """Run an integration's export job.
+
+        Args:
+            integration: The integration's name.
+            ids: Which entities: an id, a list of ids, mappings by column name or tuples for composite keys. An empty list
+                exports nothing; ``None`` leaves it to the job's reader, and is refused where that reads by id.
+            everything: Say that all entities are meant.
+            job: Which job, where the integration has several.
+            steps: Only these steps of it.
+            parameters: Parameters of this run, over those of the job file.
+
+        Returns:
+            The execution, also when it failed.
+
+        Raises:
+            ConfigError: Something cannot be honoured; nothing was started.
+            LedgerError: The ledger cannot be opened or written.
+        """
+        from contraflow.engine.job import JobRun
+        from contraflow.engine.request import RunRequest, step_requests
+        from contraflow.engine.step import Observers
+        from contraflow.readers import explain_lazy_load
+
+        configured = self.integration(integration)
+        if not configured.enabled:
+            raise ConfigError(
+                Problem(
+                    message=f"integration '{integration}' is disabled",
+                    location=configured.location,
+                    found="enabled: false",
+                    expected="enabled: true, to synchronise it",
+                )
+            )
+        runnable = self.assemble(configured, self._job_name(configured, job))
+        merged = self.plugins.configure(runnable.name, parameters or {})
+        run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps)
+        if self.source is not None:
+            self.source.connect()
+        problems = list(self.step_problems(runnable))
+        if problems:
+            raise ConfigError(*problems)
+        requests = step_requests(runnable, run, self.source)
+        execution, _ = JobRun(
+            job=runnable,
+            steps=requests,
+            parameters={**merged, **({"ids": ids} if ids is not None else {})},
+            ledger=self.ledger(),
+            source=self.source,
+            redact=self.redact,
+            observers=Observers.of(self.plugins),
+            now=self._now,
+            explain=explain_lazy_load,
+        ).execute()
+        return execution
+
+    # Asking the ledger
+
+    def executions(self, *, integration: str | None = None, limit: int = 10) -> Sequence[JobExecution]:
+        """The latest executions, newest first; none if nothing ever ran."""
+        ledger = self._existing_ledger()
+        return ledger.executions(integration=integration, limit=limit) if ledger else []
+
+    def dead_letters(self, *, integration: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+        """The rejected items that wait for somebody to act, oldest first."""
+        ledger = self._existing_ledger()
+        return ledger.dead_letters(integration=integration, limit=limit) if ledger else []
+
+    def items(self, *, integration: str | None = None, examples: int = 10) -> Sequence[ItemOverview]:
+        """How many items the ledger knows in which state, and which those are that are not settled for good."""
+        ledger = self._existing_ledger()
+        if ledger is None:
+            return []
+        overviews = []
+        for count in ledger.counts_by_status(integration=integration):
+            shown: tuple[Key, ...] = ()
+            if count.status in ("deferred", "in_doubt"):
+                found = ledger.items_in(count.status, integration=count.integration, job=count.job, limit=1000)
+                shown = tuple(item.key for item in found if item.step == count.step)[:examples]
+            overviews.append(ItemOverview(**count._asdict(), examples=shown))
+        return overviews
+
+    def _existing_ledger(self) -> Ledger | None:
+        from contraflow.ledger import LedgerMissingError
+
+        try:
+            return self.ledger(create=False)
+        except LedgerMissingError:
+            return None
