@@ -1,1 +1,133 @@
-"""A connector."""
+"""A connector that writes entities into the tables of another SQL database: SQLite, PostgreSQL, MySQL or MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from contraflow_hookspecs import (
+    Capabilities,
+    Change,
+    ExportJob,
+    Idempotency,
+    Item,
+    Skip,
+    StepContext,
+    SystemicError,
+    WriteResult,
+    hookimpl,
+)
+from contraflow_sql.confirm import confirm_chunk
+from contraflow_sql.connection import connect, driver_errors, label
+from contraflow_sql.faults import raise_fault
+from contraflow_sql.payload import build_payload
+from contraflow_sql.settings import Mode, SqlSettings, TableSettings
+from contraflow_sql.target import Database, Target, choose_target, open_database
+from contraflow_sql.writer import write_chunk
+
+__all__ = ["Database", "Mode", "SqlSettings", "TableSettings", "Target", "capabilities", "open_database"]
+
+# Bounds the parameters of the one query for a chunk's keys; SQLite takes 32,766.
+_LARGEST_CHUNK = 1000
+
+_FOREIGN = "step '{}': the sql connector serves integrations whose own connector is sql; '{}' has another"
+
+_VERSION_QUERIES = {
+    "sqlite": "SELECT 'SQLite ' || sqlite_version()",
+    "postgresql": "SELECT 'PostgreSQL ' || current_setting('server_version')",
+    "mysql": "SELECT version()",
+    "mariadb": "SELECT version()",
+}
+
+
+def capabilities(settings: SqlSettings) -> Capabilities:
+    """What the target can do.
+
+    A second sending ends in the same state where all tables are upserted or updated. A table in mode ``create`` refuses
+    it ("exists"), so it does no harm either, but the refusal would count a written item as rejected: there the engine
+    should ask (``confirm_items``) instead of sending again.
+    """
+    creates = any(table.mode is Mode.CREATE for table in settings.tables.values())
+    return Capabilities(
+        upsert=True,
+        delete=True,
+        idempotency=Idempotency.NONE if creates else Idempotency.UPSERT,
+        confirm=True,
+        per_item_results=True,
+        max_batch=_LARGEST_CHUNK,
+    )
+
+
+@hookimpl
+def provide_export_job() -> ExportJob:
+    """The job ``sql``; its steps are the project's to define."""
+    return ExportJob(
+        name="sql",
+        label="Rows of another SQL database",
+        settings=SqlSettings,
+        capabilities=capabilities,
+        open_resources=open_database,
+    )
+
+
+@hookimpl
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 - named by the contract
+    """The one parameter of a step."""
+    return {
+        "target": "which of the integration's tables: is written; the default is the one named as the step's entity, "
+        "else as the step, else the only one"
+    }
+
+
+@hookimpl
+def check_step(context: StepContext) -> Sequence[str]:
+    """Whether the step names one of the tables; the tables themselves are checked when the database is opened."""
+    if not isinstance(context.settings, SqlSettings):
+        return [_FOREIGN.format(context.step, context.integration)]
+    try:
+        choose_target(context.settings.tables, context)
+    except SystemicError as error:
+        return [str(error)]
+    return []
+
+
+@hookimpl
+def check_connection(context: StepContext) -> str:
+    """Server version, database and tables in one line."""
+    database = _database(context)
+    engine = database.engine
+    with connect(engine, read_only=True) as connection:
+        try:
+            version = connection.execute(sa.text(_VERSION_QUERIES[engine.dialect.name])).scalar_one()
+        except driver_errors(engine) as error:
+            raise_fault(error, engine.url, f"cannot talk to {label(engine.url)}")
+    tables = ", ".join(f"{target.table.fullname} ({target.mode.value})" for target in database.targets.values())
+    return f"{version} at {label(engine.url)}: {tables}"
+
+
+@hookimpl
+def process_item(item: Item, context: StepContext) -> Mapping[str, Any] | Skip:
+    """Target column -> value."""
+    return build_payload(item, _database(context).target(context))
+
+
+@hookimpl
+def write_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """The chunk in one transaction."""
+    database = _database(context)
+    return write_chunk(items, database, database.target(context))
+
+
+@hookimpl
+def confirm_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Read the rows back by key and compare."""
+    database = _database(context)
+    return confirm_chunk(items, database, database.target(context))
+
+
+def _database(context: StepContext) -> Database:
+    if not isinstance(context.resource, Database):
+        raise SystemicError(_FOREIGN.format(context.step, context.integration))
+    return context.resource

@@ -1,0 +1,127 @@
+"""What an integration's ``settings:`` may say, and what of it can be judged without a connection."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+BACKENDS = ("sqlite", "postgresql", "mysql", "mariadb")
+"""The databases that this connector writes to, as SQLAlchemy names them."""
+
+_LONGEST_NAME = 128
+
+
+class Mode(enum.Enum):
+    """What an upserted item may do to the target table."""
+
+    UPSERT = "upsert"
+    """Create the row, or update it where it exists."""
+    CREATE = "create"
+    """Create the row; one that exists is left alone and the item rejected."""
+    UPDATE = "update"
+    """Update the row; an item without one is reported as gone."""
+
+
+def _name(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """A database identifier: checked against the real schema later, here only against the absurd."""
+    if value is None:
+        return
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{attribute.name}: expected the name of a table, schema or column, found none")
+    if len(value) > _LONGEST_NAME or any(ord(character) < ord(" ") for character in value):
+        raise ValueError(
+            f"{attribute.name}: expected a name of at most {_LONGEST_NAME} characters without control characters"
+        )
+
+
+def _names(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """A mapping from target columns to attributes."""
+    if value is None:
+        return
+    for column, source in value.items():
+        _name(instance, attribute, column)
+        if isinstance(source, bool) or not isinstance(source, str | int):
+            raise ValueError(
+                f"{attribute.name}.{column}: expected an attribute's name, found {type(source).__name__} value"
+            )
+        if isinstance(source, str):
+            _name(instance, attribute, source)
+
+
+def _key(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """A mapping from target key columns to attributes or positions; positions count from 1."""
+    _names(instance, attribute, value)
+    if value is None:
+        return
+    if not value:
+        raise ValueError("key: expected at least one column, found none")
+    for column, source in value.items():
+        if position(source) is not None and position(source) == 0:
+            raise ValueError(f"key.{column}: expected a position in the item's key, counted from 1; found 0")
+
+
+def position(source: str | int) -> int | None:
+    """The position in the item's key (counted from 1) that a ``key:`` entry names, or ``None`` if it is an attribute."""
+    if isinstance(source, int):
+        return max(source, 0)
+    return int(source) if source.isdecimal() else None
+
+
+@attrs.frozen(kw_only=True)
+class TableSettings:
+    """One target table, and how items become its rows."""
+
+    table: str = attrs.field(validator=_name)
+    """The table's name in the target database."""
+    key: Mapping[str, Any] | None = attrs.field(default=None, validator=_key)
+    """Target column -> attribute of the entity (text, dotted), or position in the item's key (a number, from 1).
+    ``None``: the columns of the target's primary key, each from the attribute of its name."""
+    columns: Mapping[str, str] | None = attrs.field(default=None, validator=_names)
+    """Target column -> attribute of the entity (dotted). ``None``: all columns that both have."""
+    mode: Mode = Mode.UPSERT
+    """``upsert``, ``create`` or ``update``."""
+
+    def __attrs_post_init__(self) -> None:
+        twice = sorted(set(self.key or ()) & set(self.columns or ()))
+        if twice:
+            raise ValueError(f"columns.{twice[0]}: the column is in key: already; leave it out of columns:")
+
+
+def _url(_instance: Any, _attribute: attrs.Attribute[Any], value: str) -> None:
+    """The URL may hold a password: no message shows any part of it."""
+    backend = parse_url(value).get_backend_name()
+    if backend not in BACKENDS:
+        raise ValueError(f"url: expected the URL of one of {', '.join(BACKENDS)}; found another database")
+
+
+def parse_url(text: str) -> URL:
+    """Read a SQLAlchemy URL.
+
+    Raises:
+        ValueError: It is none. The message does not show it, since it may hold a password.
+    """
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("url: expected a SQLAlchemy URL such as postgresql://user@host/database") from None
+
+
+@attrs.frozen(kw_only=True)
+class SqlSettings:
+    """The settings of an integration whose connector is ``sql``."""
+
+    url: str = attrs.field(repr=False, metadata={"secret": True}, validator=_url)
+    """The target database as a SQLAlchemy URL; the driver may be left out."""
+    tables: Mapping[str, TableSettings] = attrs.field(validator=attrs.validators.min_len(1))
+    """The target tables by the names under which steps choose them."""
+    schema: str | None = attrs.field(default=None, validator=_name)
+    """The schema of all tables; ``None`` for the connection's own."""
+    lock_timeout: int = attrs.field(default=30, validator=attrs.validators.ge(1))
+    """Seconds to wait for a lock in the target before the chunk is given back for a retry."""
+    connect_timeout: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    """Seconds to wait for a connection (PostgreSQL and MySQL)."""
