@@ -23,6 +23,9 @@ $(VENV)/.ready: $(PROJECTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[dev]' $(patsubst %,-e ./%,$(MEMBERS))
 	@touch $@
 
+demo: setup
+	@$(BIN)/python docs/examples/music_shop/demo.py $(ARGS)
+
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
 

@@ -61,12 +61,16 @@ def tell(stage: Stage) -> bool:
     with KintoBucket(stage.kinto, BUCKET) as bucket:
         bucket.create(COLLECTIONS)
         heading("Export everything: each row is read, turned into JSON and sent; the ledger remembers what went.")
-        well = contraflow(stage, "sync", "kinto", "--all")
+        exported = contraflow(stage, "sync", "kinto", "--all")
         heading("Ask Kinto, through its own API, what it holds now, and compare field by field with the database.")
-        well &= all(show(one) for one in compare_all(stage, bucket))
-        heading("A day in the shop: three rows change, and are sent by id. One id did not change: nothing is sent.")
-        for change in DAY:
-            well &= follow(stage, bucket, change)
+        comparisons = compare_all(stage, bucket)
+        for one in comparisons:
+            show(one)
+        well = exported and all(one.equal for one in comparisons)
+        if well:
+            heading("A day in the shop: three rows change, and are sent by id. One id did not change: nothing is sent.")
+            for change in DAY:
+                well &= follow(stage, bucket, change)
         heading("The whole of it: every entity of the data set, and what Kinto holds at the end.")
         comparisons = compare_all(stage, bucket)
         summarise(count_rows(stage.shop), comparisons)
@@ -88,13 +92,12 @@ def compare_all(stage: Stage, bucket: KintoBucket) -> list[Comparison]:
     return [compare(name, expected_records(stage.shop, name), bucket.records(name)) for name in COLLECTIONS]
 
 
-def show(comparison: Comparison) -> bool:
-    """One line, and a few more where something differs; whether it is equal."""
+def show(comparison: Comparison) -> None:
+    """One line, and a few more where something differs."""
     verdict = "equal" if comparison.equal else "NOT EQUAL"
     say(f"{comparison.collection:<18}{comparison.expected:>7,} rows {comparison.found:>7,} records   {verdict}")
     for line in comparison.explain():
         say(f"  {line}")
-    return comparison.equal
 
 
 def follow(stage: Stage, bucket: KintoBucket, change: RowChange) -> bool:
@@ -124,7 +127,7 @@ def arrived(before: Record | None, after: Record | None) -> list[str]:
 def summarise(rows: Mapping[str, int], comparisons: Sequence[Comparison]) -> None:
     """A table with one line for each entity of the data set, and their sum."""
     exported = {COLLECTIONS[one.collection]: one for one in comparisons}
-    for table, count in rows.items():
+    for table, count in sorted(rows.items(), key=lambda row: (row[0] not in exported, row[0])):
         one = exported.get(table)
         if one is None:
             fate = f"not part of this job{'; ' + LEFT_OUT[table] if table in LEFT_OUT else ''}"
