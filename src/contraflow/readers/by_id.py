@@ -1,0 +1,30 @@
+"""``entity.by_id``: the entities whose ids the run asks for, in the order asked; all of them if it asks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from contraflow.readers.entity_parameters import PARAMETERS, check_entity_parameters, select_entity
+from contraflow.readers.reading import count_selection, read_selection
+from contraflow_hookspecs import Item, StepContext, hookimpl
+
+check = check_entity_parameters
+
+
+@hookimpl
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 (always the same)
+    """``entity``, ``load``, ``batch_size``, ``missing``."""
+    return PARAMETERS
+
+
+@hookimpl
+def count_items(context: StepContext) -> int:
+    """The number of ids, or of rows."""
+    return count_selection(select_entity(context.parameters, context.source), context)
+
+
+@hookimpl
+def read_items(context: StepContext) -> Iterable[Item]:
+    """Mapped instances, detached and with the relations of ``load``; or the rows of a table."""
+    return read_selection(select_entity(context.parameters, context.source), context)

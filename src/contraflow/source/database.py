@@ -1,0 +1,192 @@
+"""The source: one database that is read, page by page, and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc, orm
+from sqlalchemy.engine import URL, Engine
+
+from contraflow.errors import ConfigError, ContraflowError, Problem, SourceError, near_match
+from contraflow.source.connection import create_source_engine, printable
+from contraflow.source.entities import Entity, EntitySpec, compare_with_database, resolve_entity
+from contraflow.source.keys import KeyShape
+
+_Result = TypeVar("_Result")
+
+
+class Source:
+    """The database that is exported. Nothing is connected before it is needed; close it, or use it in a ``with``.
+
+    Args:
+        url: A SQLAlchemy URL.
+        entities: The project's entities by name.
+        directory: The folder from which the path of a SQLite file is relative; the working directory by default.
+    """
+
+    def __init__(self, url: str | URL, entities: Mapping[str, EntitySpec], *, directory: Path | None = None) -> None:
+        self._url = url
+        self._directory = directory
+        self._specs = dict(entities)
+        self._entities: dict[str, Entity] = {}
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection. The source may be used again and then connects anew."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, created at the first use.
+
+        Raises:
+            ConfigError: The URL is no database URL, or its driver is not installed.
+            SourceError: The SQLite file does not exist.
+        """
+        if self._engine is None:
+            self._engine = create_source_engine(self._url, self._directory)
+        return self._engine
+
+    @property
+    def entity_names(self) -> tuple[str, ...]:
+        """The names that :meth:`entity` knows."""
+        return tuple(self._specs)
+
+    def entity(self, name: str) -> Entity:
+        """The entity of that name: its class imported or its table looked up, once.
+
+        Raises:
+            ConfigError: No such entity, class, table or key column.
+            SourceError: The database cannot be reached.
+        """
+        if name not in self._entities:
+            spec = self._specs.get(name)
+            if spec is None:
+                raise ConfigError(
+                    Problem(
+                        message=f"unknown entity '{name}'",
+                        expected=", ".join(self._specs) or "an entity under `entities:`; there is none",
+                        hint=near_match(name, self._specs),
+                    )
+                )
+            self._entities[name] = resolve_entity(spec, self.connect)
+        return self._entities[name]
+
+    def key_shape(self, parameters: Mapping[str, Any]) -> KeyShape | None:
+        """How the ids look in a step with these parameters, or ``None`` if they name neither ``entity`` nor ``key``.
+
+        For a query whose ``key:`` gives no types, the query's first row is read to find them.
+
+        Raises:
+            ConfigError: The entity, or the query and its key, are not sound.
+            SourceError: The database cannot be reached.
+        """
+        if parameters.get("entity") is not None:
+            entity = self.entity(str(parameters["entity"]))
+            return KeyShape.of_columns(entity.name, entity.key)
+        if parameters.get("key") is not None:
+            from contraflow.source.queries import query_selection  # only steps with a query need it
+
+            return query_selection(parameters, self).shape
+        return None
+
+    def check(self) -> list[Problem]:
+        """Connect, resolve every entity, and compare mapped classes with the real tables.
+
+        Returns:
+            Everything that is wrong; empty if nothing is.
+        """
+        try:
+            with self.connect():
+                pass
+        except ConfigError as error:
+            return list(error.problems)
+        except ContraflowError as error:
+            return [Problem(message=str(error))]
+        problems: list[Problem] = []
+        for name, spec in self._specs.items():
+            try:
+                entity = self.entity(name)
+                if entity.mapper is not None:
+                    problems += self.run(lambda c, e=entity, s=spec: compare_with_database(e, s, c))  # type: ignore[misc]
+            except ConfigError as error:
+                problems += error.problems
+            except SourceError as error:
+                problems.append(Problem(message=str(error), location=spec.location))
+        return problems
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection, returned to the pool at the end of the ``with``; what was begun is rolled back.
+
+        Raises:
+            SourceError: The database cannot be reached, or refuses to be read; without password and without values.
+        """
+        engine = self.engine
+        try:
+            connection = engine.connect()
+        except exc.SQLAlchemyError as error:
+            raise SourceError(self._sentence("cannot reach the source database", error)) from error
+        with connection:
+            try:
+                yield connection
+            except exc.SQLAlchemyError as error:
+                raise SourceError(self._sentence("cannot read the source database", error)) from error
+
+    def run(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Do some work in a connection of its own, with the errors of :meth:`connect`."""
+        with self.connect() as connection:
+            return work(connection)
+
+    def rows(self, statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        """All rows of a statement, read in a connection of its own, closed before this returns.
+
+        Raises:
+            SourceError: The database cannot be reached or read, or holds a value that is none of its column's type.
+        """
+        with self.connect() as connection, self._values():
+            return connection.execute(statement, parameters or {}).all()
+
+    def instances(self, statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """All mapped instances of a statement, detached, read in a connection of its own.
+
+        Raises:
+            SourceError: As in :meth:`rows`.
+        """
+        with (
+            self.connect() as connection,
+            self._values(),
+            orm.Session(connection, autoflush=False, expire_on_commit=False) as session,
+        ):
+            return session.scalars(statement, parameters or {}).unique().all()
+
+    @contextmanager
+    def _values(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OverflowError) as error:
+            raise SourceError(f"a value cannot be read from, or given to, the source database: {error}") from error
+
+    def _sentence(self, what: str, error: exc.SQLAlchemyError) -> str:
+        url = self.engine.url
+        cause = getattr(error, "orig", None) or error
+        # Drivers repeat the connection's options in some messages, and add advice on further lines.
+        reason = str(cause.args[-1] if cause.args else cause).strip().split("\n", 1)[0]
+        if url.password:
+            reason = reason.replace(str(url.password), "***")
+        return f"{what} {printable(url)}: {reason}"

@@ -1,0 +1,97 @@
+"""What a reader reads: a SELECT whose rows are known by a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.orm.interfaces import ORMOption
+
+from contraflow.source.entities import Entity
+from contraflow.source.keys import KeyShape
+from contraflow_hookspecs import Key
+
+if TYPE_CHECKING:
+    from contraflow.source.database import Source
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Selection:
+    """A SELECT without order and limit, and the key of its rows."""
+
+    label: str
+    """For messages: ``entity 'customer'``, ``the query``."""
+    statement: sa.Select[Any]
+    key: tuple[sa.ColumnElement[Any], ...]
+    shape: KeyShape
+    key_of: Callable[[Any], Key]
+    """The key of a row, or of an instance."""
+    mapped: bool
+    """Its results are mapped instances rather than rows."""
+    unique: bool
+    """The database keeps two rows from having one key."""
+    nullable: bool
+    """A key column may hold NULL, as far as can be known."""
+
+    def fetch(self, source: Source, statement: sa.Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
+        """The rows or instances of a statement made from this one; nothing stays open.
+
+        Raises:
+            SourceError: The database cannot be reached or read.
+        """
+        return source.instances(statement, parameters) if self.mapped else source.rows(statement, parameters)
+
+
+def entity_selection(entity: Entity, options: Sequence[ORMOption] = ()) -> Selection:
+    """All rows or instances of an entity; the options say which relations are loaded with them."""
+    common: dict[str, Any] = {
+        "label": f"entity '{entity.name}'",
+        "key": entity.key,
+        "shape": KeyShape.of_columns(entity.name, entity.key),
+        "unique": entity.unique,
+    }
+    if entity.mapper is None:
+        return row_selection(entity.table, nullable=any(getattr(c, "nullable", True) for c in entity.key), **common)
+    names = [str(column.key) for column in entity.key]
+    return Selection(
+        statement=sa.select(entity.mapper.class_).options(*options),
+        key_of=_tuples(attrgetter(*names), len(names)),
+        mapped=True,
+        nullable=any(_nullable(column) for column in entity.key),
+        **common,
+    )
+
+
+def row_selection(
+    selectable: sa.FromClause,
+    *,
+    label: str,
+    key: tuple[sa.ColumnElement[Any], ...],
+    shape: KeyShape,
+    unique: bool,
+    nullable: bool,
+) -> Selection:
+    """All rows of a table or a subquery."""
+    names = list(selectable.columns.keys())
+    return Selection(
+        label=label,
+        statement=sa.select(selectable),
+        key=key,
+        shape=shape,
+        key_of=_tuples(itemgetter(*(names.index(str(column.key)) for column in key)), len(key)),
+        mapped=False,
+        unique=unique,
+        nullable=nullable,
+    )
+
+
+def _nullable(attribute: Any) -> bool:
+    return any(getattr(column, "nullable", True) for column in attribute.property.columns)
+
+
+def _tuples(getter: Callable[[Any], Any], size: int) -> Callable[[Any], Key]:
+    """Getters of the operator module give a tuple only for several values."""
+    return getter if size > 1 else lambda row: (getter(row),)
