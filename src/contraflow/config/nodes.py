@@ -148,7 +148,7 @@ def describe(node: Node, *, show: bool = False) -> str:
     kind = _kind_of(node.value)
     if node.value is None or node.from_environment or not show:
         return kind
-    return f"'{shortened(node.text)}', {kind}"
+    return f"{kind} '{shortened(node.text)}'"
 
 
 def _kind_of(value: Any) -> str:

@@ -59,8 +59,8 @@ def read_project(path: str | os.PathLike[str], environ: Mapping[str, str], probl
     project = _project(file, top, substitution.secrets, found)
     # What cannot be substituted need not also be of the wrong kind.
     unset = {problem.location for problem in substitution.problems}
-    problems += substitution.problems
-    problems += [problem for problem in found if problem.location not in unset]
+    found = substitution.problems + [problem for problem in found if problem.location not in unset]
+    problems += sorted(found, key=lambda problem: problem.location.line or 0)
     return project
 
 
