@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from contraflow.errors import LedgerError
@@ -46,6 +46,8 @@ def as_ledger_error(display: str) -> Iterator[None]:
         yield
     except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
         raise LedgerError(f"the ledger {display} {_meaning(error)}") from error
+    except StatementError as error:  # a value that a column's type refused, before the database saw it
+        raise (error.orig or error) from None
 
 
 def _meaning(error: Exception) -> str:
