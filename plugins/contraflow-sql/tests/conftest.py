@@ -52,7 +52,8 @@ class Warehouse:
     def insert(self, table: sa.Table, *rows: Mapping[str, Any]) -> None:
         """Insert rows beside the connector."""
         with self.engine.begin() as connection:
-            connection.execute(sa.insert(table), list(rows))
+            for row in rows:
+                connection.execute(sa.insert(table), row)
 
     def rows(self, table: sa.Table, *columns: str) -> list[tuple[Any, ...]]:
         """The table's rows in key order."""

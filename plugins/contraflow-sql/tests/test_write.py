@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -218,11 +218,10 @@ def test_another_unique_column_never_leads_to_another_row(warehouse, contacts, u
     assert warehouse.rows(contacts, "contact_no", "name") == [(1, "Ana")]
 
 
+@pytest.mark.parametrize("warehouse", ["postgresql", "mysql"], indirect=True)
 def test_schema_of_its_own(warehouse, upsert):
-    if warehouse.backend == "sqlite":
-        pytest.skip("SQLite has no schemas")
-    schema = f"{sa.make_url(warehouse.url).database}_crm" if warehouse.backend == "mysql" else "crm_of_contraflow_sql"
-    word = "DATABASE" if warehouse.backend == "mysql" else "SCHEMA"
+    schema = f"contraflow_sql_{uuid4().hex[:12]}"
+    word, end = ("SCHEMA", " CASCADE") if warehouse.backend == "postgresql" else ("DATABASE", "")
     warehouse.execute(f"CREATE {word} {schema}")
     try:
         table = sa.Table("people", sa.MetaData(schema=schema), sa.Column("contact_no", sa.Integer, primary_key=True))
@@ -230,7 +229,7 @@ def test_schema_of_its_own(warehouse, upsert):
         warehouse.write({"customer": {"table": "people"}}, [upsert(1)], schema=schema)
         assert warehouse.rows(table) == [(1,)]
     finally:
-        warehouse.execute(f"DROP {word} {schema}" + (" CASCADE" if word == "SCHEMA" else ""))
+        warehouse.execute(f"DROP {word} {schema}{end}")
 
 
 def test_process_and_write_agree(warehouse, contacts):

@@ -73,7 +73,7 @@ def provide_export_job() -> ExportJob:
 
 
 @hookimpl
-def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 - named by the contract
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
     """The one parameter of a step."""
     return {
         "target": "which of the integration's tables: is written; the default is the one named as the step's entity, "

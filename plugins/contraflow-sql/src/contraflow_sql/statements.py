@@ -52,7 +52,8 @@ def insert_rows(connection: Connection, target: Target, columns: Sequence[str], 
     else:
         statement = sa.insert(target.table)
     # inline: nobody needs generated values back, so the rows go out as one batch.
-    return connection.execute(statement.values(values).inline(), [_bound(row, columns) for row in rows]).rowcount
+    statement = statement.values(values).inline().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, [_bound(row, columns) for row in rows]).rowcount
 
 
 def existing_keys(connection: Connection, target: Target, rows: Sequence[Row]) -> set[Key]:

@@ -44,11 +44,11 @@ class ExactNumeric(sa.types.TypeDecorator[Decimal]):
         self.precision = precision
         self.scale = scale
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
         """The decimal as text."""
         return None if value is None else format(value, "f")
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
         """A decimal of what SQLite kept: an integer, a float or text."""
         return None if value is None else Decimal(str(value))
 
