@@ -11,13 +11,11 @@ from typing import Any
 
 import attrs
 
-from contraflow.config import IntegrationConfig, JobDefinition, ProjectConfig, StepDefinition
+from contraflow.config import EXPORT, IntegrationConfig, JobDefinition, ProjectConfig, StepDefinition, engine_parameter
 from contraflow.errors import ConfigError, ContraflowError, Location, Problem, near_match
 from contraflow.plugins import Plugins
 from contraflow.settings import structure_settings
 from contraflow_hookspecs import Capabilities, ExportJob, Idempotency
-
-EXPORT = "export"
 
 _ITEM = "item"
 _ITEM_ALIASES = frozenset(
@@ -140,8 +138,9 @@ def assemble(
     problems: list[Problem] = []
     settings: Any = None
     capabilities = Capabilities()
+    settings_location = config.location(f"integrations.{integration.name}.settings")
     try:
-        settings = structure_settings(export_job.settings, integration.settings, integration.settings_location)
+        settings = structure_settings(export_job.settings, integration.settings, settings_location)
         declared = export_job.capabilities
         capabilities = declared if isinstance(declared, Capabilities) else declared(settings)
     except ConfigError as error:
@@ -255,7 +254,7 @@ class _Steps:
         stages = dict(self._stages(step))
         if len(self._problems) > before:
             return None
-        parameters = dict(step.parameters)
+        parameters = {engine_parameter(name) or name: value for name, value in step.parameters.items()}
         if "reader" in stages and self._export_job.entity is not None:
             parameters.setdefault("entity", self._export_job.entity)
         runnable = RunnableStep(
@@ -268,8 +267,8 @@ class _Steps:
             wants_ids="reader" in stages and self._plugins.record(stages["reader"].plugin).name == _BY_ID,
             **stages,
         )
-        for problem in unknown_parameters(runnable, step.parameters):
-            location = step.parameter_locations.get(problem.found or "", step.location)
+        for problem in unknown_parameters(runnable, parameters):
+            location = step.parameter_location(problem.found or "")
             self._problems.append(attrs.evolve(problem, location=location))
         return runnable
 

@@ -8,7 +8,7 @@ import attrs
 
 from contraflow.assembly import RunnableJob
 from contraflow.config import IntegrationConfig
-from contraflow.errors import ConfigError, ContraflowError, LedgerError, Problem
+from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
 from contraflow.project import Project
 from contraflow_hookspecs import StepContext
 
@@ -57,12 +57,14 @@ def _source(project: Project) -> Finding:
         problems = tuple(project.source.check())
     except ContraflowError as error:
         problems = _problems_of(project, error)
-    return Finding(subject="source", problems=problems, note=f"connected, {len(project.config.entities)} entities")
+    return Finding(
+        subject="source",
+        problems=problems,
+        note=f"connected; {_counted(len(project.config.entities), 'entity', 'entities')}",
+    )
 
 
 def _ledger(project: Project) -> Finding:
-    from contraflow.ledger import LedgerMissingError
-
     try:
         ledger = project.ledger(create=False)
     except LedgerMissingError:
@@ -87,7 +89,7 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
         except ContraflowError as error:
             yield Finding(subject=where, problems=_problems_of(project, error))
             continue
-        note = f"{len(job.steps)} steps" + ("" if integration.enabled else ", disabled")
+        note = _counted(len(job.steps), "step", "steps") + ("" if integration.enabled else ", disabled")
         yield Finding(subject=where, problems=problems, note=note)
         if connect and not problems and integration.enabled:
             yield _connection(project, job, where)
@@ -110,6 +112,10 @@ def _connection(project: Project, job: RunnableJob, where: str) -> Finding:
     except Exception as error:  # noqa: BLE001 - whatever the remote or the connector says is the finding
         return Finding(subject=subject, problems=_problems_of(project, error))
     return Finding(subject=subject, note=project.redact(answer))
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _problems_of(project: Project, error: Exception) -> tuple[Problem, ...]:

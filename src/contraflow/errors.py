@@ -7,6 +7,7 @@
     ├── PluginError            2   a plugin cannot be loaded, or breaks the contract at registration
     ├── SourceError            1   the source database cannot be reached or read
     ├── LedgerError            6   the ledger cannot be opened, trusted or written
+    │   └── LedgerMissingError     there is none yet
     └── HookContractError      1   a plugin answered a hook with something that is no answer
 """
 
@@ -38,6 +39,10 @@ class LedgerError(ContraflowError):
     """The ledger cannot be opened, trusted or written."""
 
     exit_code = 6
+
+
+class LedgerMissingError(LedgerError):
+    """There is no ledger yet: nothing ever ran."""
 
 
 class HookContractError(ContraflowError):
@@ -80,6 +85,12 @@ class Problem:
     expected: str | None = None
     hint: str | None = None
     """What to do, or the nearest valid name."""
+
+    @property
+    def sentence(self) -> str:
+        """The problem in one line, without its place."""
+        details = (("found", self.found), ("expected", self.expected), (None, self.hint))
+        return "; ".join([self.message, *(f"{label} {text}" if label else text for label, text in details if text)])
 
     def __str__(self) -> str:
         place = str(self.location)

@@ -9,18 +9,18 @@ goes on working.
 from __future__ import annotations
 
 import importlib
-import importlib.resources
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
 import pluggy
 
-from contraflow.config import JobDefinition, connector_job
+from contraflow.config import JobDefinition, parse_jobs
 from contraflow.contract import check_implementation, describe
 from contraflow.errors import ConfigError, HookContractError, PluginError, Problem, near_match
 from contraflow_hookspecs import PROJECT_NAME, ExportJob, StepContext, specs
@@ -222,18 +222,18 @@ class Plugins:
             raise HookContractError(name, "provide_export_job", found, "an ExportJob or a tuple of them")
         return jobs
 
-    def definition(self, name: str, job: ExportJob) -> JobDefinition | None:
-        """The definition of a job that the named connector brings; ``None`` if the project defines it.
+    def definitions(self, name: str, job: ExportJob) -> Mapping[str, JobDefinition]:
+        """The jobs in the definition that the named connector brings; none if the project defines them.
 
         Raises:
             ConfigError: The connector's definition is not valid, or its file is not there.
         """
         given = job.definition
         if given is None:
-            return None
+            return {}
         where = f"plugin '{name}'"
         if isinstance(given, Mapping):
-            return connector_job(given, job.name, where)
+            return parse_jobs(given, name=where)
         if isinstance(given, str):
             given = _package_of(self._plugin(name)) / given
         try:
@@ -242,7 +242,7 @@ class Plugins:
             raise ConfigError(
                 Problem(message=f"{where}: the definition of job '{job.name}' cannot be read", found=str(given))
             ) from None
-        return connector_job(text, job.name, f"{where}, {given.name}")
+        return parse_jobs(text, name=f"{where}, {given.name}")
 
     def check_step(self, name: str, context: StepContext) -> Sequence[str]:
         """What the named plugin objects to in a step; empty if nothing."""
@@ -320,7 +320,10 @@ def _provider(entry_point: metadata.EntryPoint) -> str:
 
 def _package_of(plugin: object) -> Traversable:
     module = plugin if inspect.ismodule(plugin) else inspect.getmodule(type(plugin))
-    return importlib.resources.files(getattr(module, "__package__", None) or getattr(module, "__name__", ""))
+    spec = getattr(module, "__spec__", None)
+    if spec is None or spec.origin is None:
+        raise PluginError(f"the plugin {plugin!r} lies in no file, so its definition must be a mapping")
+    return Path(spec.origin).parent
 
 
 def _is_wrapper(options: Mapping[str, Any]) -> bool:

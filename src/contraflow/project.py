@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,8 +18,8 @@ import attrs
 
 from contraflow.assembly import RunnableJob, assemble
 from contraflow.assembly import job_names as names_of_jobs
-from contraflow.config import IntegrationConfig, JobDefinition, ProjectConfig, load_jobs, load_project
-from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
+from contraflow.config import Configuration, IntegrationConfig, JobDefinition, load_configuration
+from contraflow.errors import ConfigError, ContraflowError, LedgerMissingError, Problem, near_match
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow.settings import secret_values
@@ -67,7 +66,7 @@ class Project:
     """A project: its configuration, its plugins, its source database and its ledger. Close it, or use ``with``.
 
     Args:
-        config: The project file, loaded.
+        configuration: The project file and its job files, loaded.
         plugins: The plugins to use; ``None`` discovers what is installed.
         redact: Learns the project's secrets, and keeps them out of everything; ``None`` makes a new one.
         now: The clock.
@@ -75,13 +74,14 @@ class Project:
 
     def __init__(
         self,
-        config: ProjectConfig,
+        configuration: Configuration,
         *,
         plugins: Plugins | None = None,
         redact: Redactor | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.config = config
+        self.config = config = configuration.project
+        self._own_definitions = configuration.jobs
         self.redact = redact if redact is not None else Redactor()
         self.redact.add(config.secrets)
         self._now = now
@@ -114,7 +114,7 @@ class Project:
         Raises:
             ConfigError: With every problem found.
         """
-        return cls(load_project(Path(path), environ=environ), plugins=plugins, redact=redact)
+        return cls(load_configuration(path, environ=environ), plugins=plugins, redact=redact)
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +145,7 @@ class Project:
                     mapped=entity.mapped,
                     table=entity.table,
                     schema=entity.schema,
-                    key=entity.key,
+                    key=entity.key or None,
                     location=entity.location,
                 )
                 for name, entity in self.config.entities.items()
@@ -179,10 +179,8 @@ class Project:
         for connector in dict.fromkeys(each.connector for each in self.config.integrations.values()):
             if connector in self.plugins.names:
                 for job in self.plugins.export_jobs(connector):
-                    definition = self.plugins.definition(connector, job)
-                    if definition is not None:
-                        definitions[job.name] = definition
-        return {**definitions, **load_jobs(self.config.jobs)}
+                    definitions |= self.plugins.definitions(connector, job)
+        return {**definitions, **self._own_definitions}
 
     def integration(self, name: str) -> IntegrationConfig:
         """The integration of this name.
@@ -195,7 +193,7 @@ class Project:
             raise ConfigError(
                 Problem(
                     message=f"there is no integration '{name}'",
-                    location=self.config.location,
+                    location=self.config.location("integrations"),
                     expected=f"one of {', '.join(integrations) or '(the project has none)'}",
                     hint=near_match(name, integrations),
                 )
@@ -339,7 +337,7 @@ class Project:
         from contraflow.engine.job import JobRun
         from contraflow.engine.request import RunRequest, step_requests
         from contraflow.engine.step import Observers
-        from contraflow.readers import explain_lazy_load
+        from contraflow.readers.loading import explain_lazy_load
 
         configured = self.integration(integration)
         if not configured.enabled:
@@ -355,7 +353,8 @@ class Project:
         merged = self.plugins.configure(runnable.name, parameters or {})
         run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps)
         if self.source is not None:
-            self.source.connect()
+            with self.source.connect():  # before anything is recorded
+                pass
         problems = list(self.step_problems(runnable))
         if problems:
             raise ConfigError(*problems)
@@ -400,8 +399,6 @@ class Project:
         return overviews
 
     def _existing_ledger(self) -> Ledger | None:
-        from contraflow.ledger import LedgerMissingError
-
         try:
             return self.ledger(create=False)
         except LedgerMissingError:

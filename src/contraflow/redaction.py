@@ -37,13 +37,8 @@ class Redactor:
         """Hide these values, too."""
         for secret in secrets:
             for value in _sensitive_parts(secret):
-                self._forms |= {
-                    value,
-                    quote(value, safe=""),
-                    quote_plus(value),
-                    json.dumps(value)[1:-1],
-                    repr(value)[1:-1],
-                }
+                escaped = (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+                self._forms |= {value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1], *escaped}
         longest_first = sorted(self._forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

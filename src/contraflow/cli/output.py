@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,13 +74,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if click.get_text_stream("stdout").isatty() else 200)
+    on_terminal = sys.stdout.isatty()
+    console = Console(width=None if on_terminal else 200, file=sys.stdout if on_terminal else StringIO())
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
+    if isinstance(console.file, StringIO):  # rich fills each line with blanks up to the table's width
+        click.echo("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,7 @@ plugins, services and step types are not resolved here.
 
 from __future__ import annotations
 
-from contraflow.config.job_model import ENGINE_PARAMETERS, EXPORT, JobDefinition, StepDefinition
+from contraflow.config.job_model import ENGINE_PARAMETERS, EXPORT, JobDefinition, StepDefinition, engine_parameter
 from contraflow.config.jobs import load_jobs, parse_jobs
 from contraflow.config.loading import Configuration, load_configuration
 from contraflow.config.project import PROJECT_FILE, load_project
@@ -22,6 +22,7 @@ __all__ = [
     "JobDefinition",
     "ProjectConfig",
     "StepDefinition",
+    "engine_parameter",
     "load_configuration",
     "load_jobs",
     "load_project",

@@ -19,7 +19,7 @@ from contraflow.errors import ConfigError, Location, Problem, near_match
 PROJECT_FILE = "contraflow.yaml"
 """The project file's name within a directory."""
 
-PROJECT_KEYS = ("source", "ledger", "entities", "integrations", "jobs", "services", "classes", "disable_plugins")
+PROJECT_KEYS = ("source", "ledger", "entities", "integrations", "jobs", "services", "classes", "plugins", "disable_plugins")
 INTEGRATION_KEYS = ("connector", "settings", "enabled", "job", "label")
 ENTITY_KEYS = ("class", "table", "schema", "key")
 
@@ -95,6 +95,7 @@ def _project(file: Path, top: MappingNode, environment: frozenset[str], problems
         jobs=find_job_files(directory, section.texts("jobs"), problems),
         services=section.text_mapping("services", of="the name of a plugin"),
         classes=section.text_mapping("classes", of="the name of a step type"),
+        plugins=section.text_mapping("plugins", of="the name of a module"),
         disabled_plugins=tuple(name.text for name in section.texts("disable_plugins")),
         secrets=environment | {url for url in (source, ledger) if url and "@" in url},
         locations={node.place.path: node.place.location for node in walk(top)},

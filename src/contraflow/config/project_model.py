@@ -67,6 +67,8 @@ class ProjectConfig:
     """Service names in job files, and the plugins that they mean here."""
     classes: Mapping[str, str] = _EMPTY
     """Step class names in job files, and the step types that they mean here."""
+    plugins: Mapping[str, str] = _EMPTY
+    """The project's own plugins: names, and the modules that implement them."""
     disabled_plugins: tuple[str, ...] = ()
     secrets: frozenset[str] = attrs.field(default=frozenset(), repr=False)
     """Values that must never be shown: those that came from the environment, and database URLs with a password."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import attrs
 
 from contraflow.engine.preparation import Prepared
-from contraflow.ledger import ItemState, Ledger
+from contraflow.ledger import ItemState, ItemStatus, Ledger
 from contraflow_hookspecs import Change, Key, Operation, Rejected
 
 _MOST_ITEMS_PER_CHANGE = 10
@@ -123,7 +123,7 @@ class Comparison:
             chunk.counts["coalesced"] += 1
         if _is_at_remote(item, state):
             chunk.counts["unchanged"] += 1
-            settled = "deleted" if item.operation is Operation.DELETE else "written"
+            settled: ItemStatus = "deleted" if item.operation is Operation.DELETE else "written"
             if state is not None and state.status != settled:
                 chunk.restored.append(state._replace(status=settled, pending=None))
         elif state is not None and state.status == "in_doubt" and not self.resend_in_doubt:

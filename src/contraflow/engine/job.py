@@ -53,7 +53,7 @@ class JobRun:
     redact: Redactor
     observers: Observers
     now: Callable[[], datetime]
-    explain: Callable[[BaseException], str | None]
+    explain: Callable[[BaseException, Any], str | None]
 
     def execute(self) -> tuple[JobExecution, BaseException | None]:
         """Run the job to its end, well or badly, and record it.

@@ -35,8 +35,8 @@ class Prepared(NamedTuple):
     rejected: Rejected | None
 
 
-class TooManyFailuresError(ContraflowError):
-    """A stage fails for item after item: the trouble is not with the items."""
+class StageFailedError(ContraflowError):
+    """A stage fails, and the trouble is not with the items."""
 
 
 @attrs.define(kw_only=True)
@@ -59,7 +59,7 @@ class Preparation:
     processor: str
     context: StepContext
     filtered: Callable[..., None] | None = None
-    explain: Callable[[BaseException], str | None] = lambda _: None
+    explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
     items_read: int = 0
     _failures: int = 0
 
@@ -97,11 +97,11 @@ class Preparation:
     def _check_reader(self, items: Iterator[Item], error: ItemError, failures: int) -> None:
         if inspect.isgenerator(items):
             # A generator that raised is at its end: going on would pass over the rest of the entities in silence.
-            raise TooManyFailuresError(
+            raise StageFailedError(
                 f"reader '{self.reader}' raised ItemError out of a generator, which cannot be read on: {error.reason}"
             ) from error
         if failures >= _MOST_CONSECUTIVE_FAILURES:
-            raise TooManyFailuresError(
+            raise StageFailedError(
                 f"reader '{self.reader}' failed {failures} times in a row, last: {error.reason}"
             ) from error
 
@@ -130,15 +130,19 @@ class Preparation:
         except (HookContractError, ConnectorError):
             raise
         except Exception as error:  # noqa: BLE001 - one record that the processor trips over must not stop the others
-            return self._tripped(key, key_text, error)
+            return self._tripped(item, key_text, error)
         self._failures = 0
         return prepared
 
-    def _tripped(self, key: Key, key_text: str, error: Exception) -> Prepared:
+    def _tripped(self, item: Item, key_text: str, error: Exception) -> Prepared:
+        key = item.key
+        explanation = self.explain(error, item.entity)
+        if explanation is not None:  # a mistake in the job, not in the item
+            raise StageFailedError(f"processor '{self.processor}': {explanation}") from error
         self._failures += 1
-        reason = self.explain(error) or f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
         if self._failures >= _MOST_CONSECUTIVE_FAILURES:
-            raise TooManyFailuresError(
+            raise StageFailedError(
                 f"processor '{self.processor}' failed for {self._failures} items in a row, last: {reason}"
             ) from error
         self.context.logger.debug("process_item failed for %s", key, exc_info=error)

@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from contraflow.assembly import EXPORT, RunnableJob, RunnableStep, options_of, unknown_parameters
-from contraflow.config import canonical_parameter
+from contraflow.assembly import RunnableJob, RunnableStep, options_of, unknown_parameters
+from contraflow.config import EXPORT, engine_parameter
 from contraflow.engine.job import StepRequest
 from contraflow.errors import ConfigError, Problem, near_match
 from contraflow.source import Source
@@ -103,7 +103,7 @@ def _parameters_for(job: RunnableJob, step: RunnableStep, parameters: Mapping[st
         if name not in flat and isinstance(section, Mapping) and section:
             mine = section
             break
-    return {canonical_parameter(name): value for name, value in {**flat, **mine}.items()}
+    return {engine_parameter(name) or name: value for name, value in {**flat, **mine}.items()}
 
 
 def _given_ids(given: dict[str, Any], ids: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 
 from contraflow.engine.comparison import Chunk, Intended
-from contraflow.ledger import ItemState, NewDeadLetter
+from contraflow.ledger import ItemState, ItemStatus, NewDeadLetter
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -114,7 +114,7 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> None:
         settled.counts[action.value] += 1
 
 
-def _unconfirmed(intended: Intended, status: str) -> ItemState:
+def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
     prior = intended.prior
     return ItemState(
         intended.key_text,

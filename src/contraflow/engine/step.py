@@ -83,7 +83,7 @@ class StepRun:
     redact: Redactor
     observers: Observers
     now: Callable[[], datetime]
-    explain: Callable[[BaseException], str | None]
+    explain: Callable[[BaseException, Any], str | None]
     stop: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
@@ -104,8 +105,6 @@ class _PostgresqlItems:
         connection.execute(self._upsert, {"stream": stream_id, "execution": execution_id, **columns})
 
     def among(self, column: ColumnElement[str], keys: Sequence[str]) -> ColumnElement[bool]:
-        from sqlalchemy.dialects.postgresql import ARRAY
-
         return column == func.any(bindparam(None, list(keys), type_=ARRAY(Text)))
 
 
@@ -122,7 +121,7 @@ def _sqlite_upsert() -> Insert:
 
 
 def _postgresql_upsert() -> Insert:
-    from sqlalchemy.dialects.postgresql import ARRAY, insert
+    from sqlalchemy.dialects.postgresql import insert
 
     types = {name: Integer() if name == "generation" else Text() for name in _FIELDS}
     columns = (

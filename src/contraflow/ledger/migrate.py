@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from contraflow.errors import LedgerError
+from contraflow.errors import LedgerError, LedgerMissingError
 from contraflow.ledger.database import Database
 from contraflow.ledger.schema import HEAD, PREFIX, VERSION_TABLE, ledger
 
@@ -39,7 +39,7 @@ def bring_up_to_date(database: Database, *, create: bool, clock: Callable[[], da
     with database.read() as connection:
         revision = _revision(connection, database.display)
     if revision is None and not create:
-        raise LedgerError(f"there is no ledger in {database.display}")
+        raise LedgerMissingError(f"there is no ledger in {database.display}")
     if revision not in (None, HEAD):
         _refuse_newer(revision, database.display)
     if revision != HEAD:

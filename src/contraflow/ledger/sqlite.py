@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, event
 
-from contraflow.errors import LedgerError
+from contraflow.errors import LedgerError, LedgerMissingError
 from contraflow.ledger.database import LOCK_TIMEOUT, Database
 from contraflow.ledger.location import Location
 
@@ -70,7 +70,7 @@ def database_file(location: Location, *, create: bool) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if made:
+        if made and path.exists() and path.stat().st_size == 0:  # otherwise another process has made its ledger there
             path.unlink(missing_ok=True)
             path.with_name(path.name + "-journal").unlink(missing_ok=True)
         raise
@@ -83,7 +83,7 @@ def _make(path: Path, display: str, *, create: bool) -> bool:
     if not path.parent.is_dir():
         raise LedgerError(f"the ledger {display} cannot be made: there is no directory {path.parent}")
     if not create:
-        raise LedgerError(f"there is no ledger {display}")
+        raise LedgerMissingError(f"there is no ledger {display}")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:  # another process was quicker, and is making the ledger

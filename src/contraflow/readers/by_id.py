@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contraflow.readers.entity_parameters import PARAMETERS, check_entity_parameters, select_entity
+from contraflow.readers.parameters import check_sentences
 from contraflow.readers.reading import count_selection, read_selection
 from contraflow_hookspecs import Item, StepContext, hookimpl
 
@@ -13,9 +14,15 @@ check = check_entity_parameters
 
 
 @hookimpl
-def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 (always the same)
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
     """``entity``, ``load``, ``batch_size``, ``missing``."""
     return PARAMETERS
+
+
+@hookimpl
+def check_step(context: StepContext) -> Sequence[str]:
+    """What :func:`check` finds, as sentences."""
+    return check_sentences(check, context)
 
 
 @hookimpl

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from contraflow.errors import ConfigError, Location, Problem, near_match
+from contraflow_hookspecs import StepContext
 
 BATCH_SIZE = "how many rows are read at once; default 100"
 MISSING = "an id that the database does not have: warn (default), fail, or delete it at the remote"
@@ -61,3 +62,12 @@ def paging_parameters(parameters: Mapping[str, Any], location: Location | None =
     if problems:
         raise ConfigError(*problems)
     return PagingParameters(batch_size=size, missing=Missing(missing))
+
+
+def check_sentences(
+    check: Callable[[Mapping[str, Any], Any, Location], Sequence[Problem]], context: StepContext
+) -> list[str]:
+    """What a reader's check finds in a step, one sentence for each problem."""
+    if context.source is None:
+        return ["the reader needs a database, and the project file names no `source:`"]
+    return [problem.sentence for problem in check(context.parameters, context.source, Location())]

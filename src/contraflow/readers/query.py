@@ -6,11 +6,11 @@ key: the key must identify a row, which is checked while reading, and should be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contraflow.errors import ConfigError, Location, Problem
-from contraflow.readers.parameters import BATCH_SIZE, MISSING, paging_parameters
+from contraflow.readers.parameters import BATCH_SIZE, MISSING, check_sentences, paging_parameters
 from contraflow.readers.reading import count_selection, read_selection
 from contraflow.source import Source
 from contraflow.source.queries import query_selection, sql_parameters
@@ -51,6 +51,12 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
     else:
         own = tuple(parameters) if parameters.get("selectable") is not None else ()
     return {**dict.fromkeys(own, "a parameter of the query"), **_PARAMETERS}
+
+
+@hookimpl
+def check_step(context: StepContext) -> Sequence[str]:
+    """What :func:`check` finds, as sentences."""
+    return check_sentences(check, context)
 
 
 @hookimpl

@@ -123,7 +123,7 @@ def _begin_explicitly(engine: Engine) -> None:
     """Let a page be one transaction: the standard library's driver begins none for a SELECT."""
 
     @sa.event.listens_for(engine, "connect")
-    def leave_transactions_to_us(connection: Any, record: Any) -> None:  # noqa: ARG001 (the event's signature)
+    def leave_transactions_to_us(connection: Any, record: Any) -> None:
         connection.isolation_level = None
 
     @sa.event.listens_for(engine, "begin")

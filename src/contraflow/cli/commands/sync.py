@@ -88,13 +88,14 @@ def _parameter(pair: str) -> tuple[str, Any]:
 def _progress(project: Project, as_json: bool) -> Iterator[None]:
     from contraflow.cli.progress import BarProgress, LineProgress
 
-    if sys.stderr.isatty():
+    on_terminal: bool = sys.stderr.isatty()
+    if on_terminal:
         with BarProgress() as bar:
             project.plugins.register(bar, "contraflow.progress", distribution="contraflow")
             yield
         return
     if not as_json:
-        lines = LineProgress(click.get_text_stream("stderr"))
+        lines = LineProgress(sys.stderr)
         project.plugins.register(lines, "contraflow.progress", distribution="contraflow")
     yield
 

@@ -1,0 +1,1 @@
+"""The files of the small project that ``contraflow init`` makes."""
