@@ -8,7 +8,7 @@ import attrs
 
 from contraflow_hookspecs import Action, Change, Deferred, ItemError, Unknown, WriteResult, Written
 from contraflow_http.errors import AmbiguousError
-from contraflow_http.outcome import holds
+from contraflow_http.outcome import Judge, holds
 from contraflow_http.sending import Kind, prepare
 from contraflow_http.settings import Endpoint, Read, Settings
 from contraflow_http.template import parse_path
@@ -50,10 +50,7 @@ class Confirmer:
         if deleting:
             return Deferred(key=change.key, reason="the remote still has the record")
         if holds(record, sending, self.endpoint):
-            # Where in the answer to a GET the id is need not be where it is in the answer to a write.
-            return Written(
-                key=change.key, remote_id=change.remote_id, remote_version=answer.text(self.endpoint.version)
-            )
+            return Judge(endpoint=self.endpoint, wire=self.wire).written(sending, answer)
         if sending.kind is Kind.CREATE:
             return Unknown(key=change.key, reason="the remote has a record of this key, with other values")
         return Deferred(key=change.key, reason="the remote's record has other values")

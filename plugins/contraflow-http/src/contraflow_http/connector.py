@@ -44,7 +44,7 @@ def provide_export_job() -> ExportJob:
 
 
 @hookimpl
-def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG001 - the contract's argument
+def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
     """One parameter: which endpoint a step writes to."""
     return {
         "endpoint": "which of the settings' endpoints the step writes to; by default the one named as its entity or step"

@@ -84,7 +84,7 @@ class Judge:
         key = sending.change.key
         match outcome:
             case Outcome.WRITTEN | Outcome.UNCHANGED:
-                return self._written(sending, answer, unchanged=outcome is Outcome.UNCHANGED)
+                return self.written(sending, answer, unchanged=outcome is Outcome.UNCHANGED)
             case Outcome.CONFLICT:
                 return self._conflict(sending, answer)
             case Outcome.GONE:
@@ -96,7 +96,8 @@ class Judge:
             case _:
                 return Rejected(key=key, code=f"http_{answer.status}" if answer.status else "refused", reason=message)
 
-    def _written(self, sending: Sending, answer: Answer, *, unchanged: bool) -> WriteResult:
+    def written(self, sending: Sending, answer: Answer, *, unchanged: bool = False) -> WriteResult:
+        """The result of a change that the remote holds; ``Unknown`` if it does not tell an id that we shall need."""
         change = sending.change
         if sending.kind is Kind.DELETE:
             return Written(key=change.key, action=Action.DELETED)
@@ -120,7 +121,8 @@ class Judge:
         existing = None if self.endpoint.existing is None else answer.find(self.endpoint.existing)
         if not isinstance(existing, Mapping):
             return Conflict(key=change.key)
-        if sending.kind is not Kind.DELETE and holds(existing, sending, self.endpoint):
+        nameless = sending.kind is Kind.CREATE and self.endpoint.needs_remote_id
+        if sending.kind is not Kind.DELETE and not nameless and holds(existing, sending, self.endpoint):
             version = answer.text(self.endpoint.version)
             return Written(key=change.key, action=Action.UNCHANGED, remote_version=version)
         return Conflict(key=change.key, remote=existing)

@@ -197,7 +197,9 @@ class Endpoint:
         if self.upsert and "remote_id" in parse_path(self.upsert.path).names:
             raise ValueError("endpoint: the path of upsert names {remote_id}, which nobody knows yet: use {key}")
         if self.needs_remote_id and self.id is None:
-            raise ValueError("endpoint: a path names {remote_id}, so id must say where the remote tells it")
+            raise ValueError(
+                "endpoint: a path or id_field needs the remote's id, so id must say where the remote tells it"
+            )
         if self.if_match and self.version is None:
             raise ValueError("endpoint: if_match needs version, the place where the remote tells it")
         if self.if_match and self.sends_records:
@@ -211,6 +213,8 @@ class Endpoint:
     @property
     def needs_remote_id(self) -> bool:
         """Whether a later request for the same item needs the remote's id."""
+        if self.batch is not None and self.batch.id_field is not None:
+            return True
         return any(route and "remote_id" in parse_path(route.path).names for route in (self.update, self.delete))
 
 

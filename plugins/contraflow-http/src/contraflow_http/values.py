@@ -18,6 +18,12 @@ Decimals = Literal["text", "number"]
 
 _MAX_DEPTH = 64
 
+_MAX_BITS = 8192
+"""Of a whole number: Python refuses to write out much larger ones."""
+
+_MAX_ZEROS = 64
+"""Decimals that are further from 1 than this many places are written with an exponent."""
+
 
 def to_json(value: Any, *, field: str = "", decimals: Decimals = "text") -> Any:
     """The value in JSON's types: text, numbers, booleans, null, lists and objects.
@@ -39,7 +45,7 @@ def _convert(value: Any, field: str, decimals: Decimals, depth: int) -> Any:
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _text(value, field)
-    if value is None or kind is int or kind is bool:
+    if value is None or kind is bool or (kind is int and value.bit_length() <= _MAX_BITS):
         return value
     if isinstance(value, enum.Enum):
         return _convert(value.value, field, decimals, depth)
@@ -66,11 +72,13 @@ def _scalar(value: Any, field: str, decimals: Decimals) -> Any:
     if isinstance(value, str):
         return _text(str.__str__(value), field)
     if isinstance(value, int):
-        return int(value)
-    if isinstance(value, (float, Decimal)):
+        return _whole(int(value), field)
+    if isinstance(value, float):
         if not math.isfinite(value):
             raise _refused(field, f"is {value}, which JSON cannot hold")
-        return _decimal(value, decimals) if isinstance(value, Decimal) else float(value)
+        return float(value)
+    if isinstance(value, Decimal):
+        return _decimal(value, field, decimals)
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, UUID):
@@ -80,10 +88,21 @@ def _scalar(value: Any, field: str, decimals: Decimals) -> Any:
     raise _refused(field, f"holds a {type(value).__name__}, which JSON cannot hold")
 
 
-def _decimal(value: Decimal, decimals: Decimals) -> str | int | float:
+def _decimal(value: Decimal, field: str, decimals: Decimals) -> str | int | float:
+    if not value.is_finite():
+        raise _refused(field, f"is {value}, which JSON cannot hold")
     if decimals == "text":
-        return format(value, "f")
-    return int(value) if value == value.to_integral_value() else float(value)
+        return format(value, "f") if abs(value.adjusted()) <= _MAX_ZEROS else str(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise _refused(field, "is too large for a number of JSON: set decimals to text")
+    return int(value) if value == value.to_integral_value() else number
+
+
+def _whole(value: int, field: str) -> int:
+    if value.bit_length() > _MAX_BITS:
+        raise _refused(field, f"is a whole number of more than {_MAX_BITS} bits")
+    return value
 
 
 def _text(value: str, field: str) -> str:
