@@ -39,30 +39,30 @@ def _name(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         )
 
 
-def _names(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """A mapping from target columns to attributes."""
-    if value is None:
-        return
-    for column, source in value.items():
-        _name(instance, attribute, column)
-        if isinstance(source, bool) or not isinstance(source, str | int):
-            raise ValueError(
-                f"{attribute.name}.{column}: expected an attribute's name, found {type(source).__name__} value"
-            )
-        if isinstance(source, str):
-            _name(instance, attribute, source)
-
-
-def _key(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """A mapping from target key columns to attributes or positions; positions count from 1."""
-    _names(instance, attribute, value)
+def _key(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[Any, Any] | None) -> None:
+    """A mapping from target key columns to attributes or positions."""
     if value is None:
         return
     if not value:
         raise ValueError("key: expected at least one column, found none")
     for column, source in value.items():
-        if position(source) is not None and position(source) == 0:
-            raise ValueError(f"key.{column}: expected a position in the item's key, counted from 1; found 0")
+        _name(instance, attribute, column)
+        if isinstance(source, str) and source.strip():
+            _name(instance, attribute, source)
+        elif isinstance(source, bool) or not isinstance(source, int):
+            raise ValueError(
+                f"key.{column}: expected an attribute's name or a position in the item's key; "
+                f"found a value of type {type(source).__name__}"
+            )
+        if position(source) == 0:
+            raise ValueError(f"key.{column}: expected a position in the item's key, from 1; found 0 or less")
+
+
+def _columns(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[str, str] | None) -> None:
+    """A mapping from target columns to attributes."""
+    for column, source in (value or {}).items():
+        _name(instance, attribute, column)
+        _name(instance, attribute, source)
 
 
 def position(source: str | int) -> int | None:
@@ -81,7 +81,7 @@ class TableSettings:
     key: Mapping[str, Any] | None = attrs.field(default=None, validator=_key)
     """Target column -> attribute of the entity (text, dotted), or position in the item's key (a number, from 1).
     ``None``: the columns of the target's primary key, each from the attribute of its name."""
-    columns: Mapping[str, str] | None = attrs.field(default=None, validator=_names)
+    columns: Mapping[str, str] | None = attrs.field(default=None, validator=_columns)
     """Target column -> attribute of the entity (dotted). ``None``: all columns that both have."""
     mode: Mode = Mode.UPSERT
     """``upsert``, ``create`` or ``update``."""

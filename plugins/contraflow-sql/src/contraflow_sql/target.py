@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -164,7 +164,7 @@ def _check_columns(path: str, names: Iterable[str], table: sa.Table, *, writable
 
 
 def _check_unique(path: str, key: set[str], table: sa.Table, inspector: Inspector) -> None:
-    unique = list(_unique_column_sets(table, inspector))
+    unique = list(dict.fromkeys(_unique_column_sets(table, inspector)))
     if key not in unique:
         candidates = " or ".join(f"({', '.join(sorted(names))})" for names in unique) or "none"
         raise SystemicError(
@@ -173,21 +173,26 @@ def _check_unique(path: str, key: set[str], table: sa.Table, inspector: Inspecto
         )
 
 
-def _unique_column_sets(table: sa.Table, inspector: Inspector) -> Iterator[Collection[str]]:
+def _unique_column_sets(table: sa.Table, inspector: Inspector) -> Iterator[frozenset[str]]:
     """The sets of columns whose values no two rows share; not partial, prefix or expression indexes."""
     if table.primary_key.columns:
-        yield {column.name for column in table.primary_key}
-    for constraint in inspector.get_unique_constraints(table.name, schema=table.schema):
-        if not _is_partial(constraint.get("dialect_options", {})):
-            yield set(constraint["column_names"])
+        yield frozenset(column.name for column in table.primary_key)
+    if inspector.dialect.name == "sqlite":  # elsewhere each constraint is among the indexes, with its particulars
+        for constraint in inspector.get_unique_constraints(table.name, schema=table.schema):
+            yield frozenset(constraint["column_names"])
     for index in inspector.get_indexes(table.name, schema=table.schema):
         names = index["column_names"]
         if index["unique"] and None not in names and not _is_partial(index.get("dialect_options", {})):
-            yield {name for name in names if name is not None}
+            yield frozenset(name for name in names if name is not None)
 
 
 def _is_partial(options: Mapping[str, Any]) -> bool:
-    return any(option.endswith(("_where", "_length")) and value for option, value in options.items())
+    """Whether an index leaves out rows (``WHERE``) or the ends of values (a prefix length)."""
+    return any(
+        value not in ({}, None) if name.endswith("_length") else value is not None
+        for name, value in options.items()
+        if name.endswith(("_where", "_length"))
+    )
 
 
 def _check_required(path: str, filled: set[str], table: sa.Table) -> None:
