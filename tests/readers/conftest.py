@@ -35,6 +35,11 @@ class Database:
             with self.engine.begin() as connection:
                 connection.execute(table.insert(), rows)
 
+    def insert(self, table: str, column: str, values: Sequence[Any]) -> None:
+        statement = sa.insert(sa.table(table, sa.column(column)))
+        with self.engine.begin() as connection:
+            connection.execute(statement, [{column: value} for value in values])
+
     def execute(self, sql: str) -> None:
         with self.engine.begin() as connection:
             connection.exec_driver_sql(sql)
@@ -62,10 +67,8 @@ def server(kind: str) -> Iterator[Database]:
             if os.environ.get("CI") == "true":
                 raise
             pytest.skip(f"no {kind} server ({variable}): {error.orig}")
-        if kind == "postgresql":
-            own = url.update_query_dict({"options": f"-csearch_path={name}"})
-        else:
-            own = url.set(database=name)
+        schema = {"options": f"-csearch_path={name}"}
+        own = url.update_query_dict(schema) if kind == "postgresql" else url.set(database=name)
         engine = sa.create_engine(own)
         try:
             yield from closing(Database(own, engine))

@@ -135,7 +135,7 @@ def explain_lazy_load(error: BaseException, entity: Any = None) -> str | None:
     Returns:
         One sentence, or ``None`` if the error is about something else.
     """
-    if not isinstance(error, exc.InvalidRequestError):  # DetachedInstanceError is one
+    if not isinstance(error, exc.SQLAlchemyError):
         return None
     match = _DETACHED.search(str(error)) or _RAISED.search(str(error))
     if match is None:

@@ -41,7 +41,7 @@ def create_source_engine(url: str | URL, directory: Path | None = None) -> Engin
     else:
         # A run may be busy with the remote for long: the server may have closed the connection meanwhile.
         options |= {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
-        options |= _server_options(parsed, backend)
+        options |= _server_options(parsed)
     engine = _create(parsed, options)
     if backend == "sqlite":
         _begin_explicitly(engine)
@@ -82,8 +82,8 @@ def _read_only_file(url: URL, directory: Path | None) -> URL:
     return url.set(database=path.resolve().as_uri()).update_query_dict({"mode": "ro", "uri": "true"})
 
 
-def _server_options(url: URL, backend: str) -> dict[str, Any]:
-    if backend == "postgresql" and url.get_driver_name() == "psycopg":
+def _server_options(url: URL) -> dict[str, Any]:
+    if url.drivername == "postgresql+psycopg":
         # The statements of one page (rows, then their relations) see one state of the database.
         options: dict[str, Any] = {
             "isolation_level": "REPEATABLE READ",
@@ -92,7 +92,7 @@ def _server_options(url: URL, backend: str) -> dict[str, Any]:
         if "connect_timeout" not in url.query:
             options["connect_args"] = {"connect_timeout": _CONNECT_TIMEOUT}
         return options
-    if url.get_driver_name() == "pymysql" and "init_command" not in url.query:
+    if url.drivername.endswith("+pymysql") and "init_command" not in url.query:
         return {"connect_args": {"init_command": "SET SESSION TRANSACTION READ ONLY"}}
     return {}
 
@@ -113,7 +113,7 @@ def _create(url: URL, options: dict[str, Any]) -> Engine:
         extra = _EXTRAS.get(backend)
         raise ConfigError(
             Problem(
-                message=f"the driver '{url.get_driver_name()}' for {backend} is not installed",
+                message=f"the driver '{error.name or url.drivername}' for {backend} is not installed",
                 hint=f"pip install 'contraflow[{extra}]'" if extra else f"pip install {error.name or 'it'}",
             )
         ) from error

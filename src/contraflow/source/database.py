@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Engine, make_url
 
 from contraflow.errors import ConfigError, ContraflowError, Problem, SourceError, near_match
 from contraflow.source.connection import create_source_engine, printable
@@ -183,7 +183,7 @@ class Source:
             raise SourceError(f"a value cannot be read from, or given to, the source database: {error}") from error
 
     def _sentence(self, what: str, error: exc.SQLAlchemyError) -> str:
-        url = self.engine.url
+        url = make_url(self._url)
         cause = getattr(error, "orig", None) or error
         # Drivers repeat the connection's options in some messages, and add advice on further lines.
         reason = str(cause.args[-1] if cause.args else cause).strip().split("\n", 1)[0]

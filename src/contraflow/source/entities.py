@@ -155,6 +155,14 @@ def _table_entity(spec: EntitySpec, connect: Connect) -> Entity:
 
 
 def _reflect(spec: EntitySpec, name: str, inspector: sa.Inspector) -> sa.Table:
+    if spec.schema is not None and spec.schema not in (schemas := inspector.get_schema_names()):
+        raise ConfigError(
+            Problem(
+                message=f"the source database has no schema '{spec.schema}'",
+                location=spec.location,
+                hint=near_match(spec.schema, schemas),
+            )
+        )
     table = sa.Table(name, sa.MetaData(), schema=spec.schema)
     try:
         inspector.reflect_table(table, None, resolve_fks=False)
@@ -176,10 +184,7 @@ def _missing_table(location: Location, name: str, schema: str | None, inspector:
 
 
 def _table_names(inspector: sa.Inspector, schema: str | None) -> list[str]:
-    try:
-        return sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)})
-    except exc.SQLAlchemyError:  # a schema that does not exist
-        return []
+    return sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)})
 
 
 def _some(names: Iterable[str]) -> str:

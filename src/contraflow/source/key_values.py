@@ -26,7 +26,7 @@ def convert(value: Any, to: type[Any] | None) -> Any:
     """
     if value is None:
         raise ValueError("a value; a key has no empty part")
-    if to is None or to is object:
+    if to is None:
         return value
     if issubclass(to, enum.Enum):
         return _enumeration(value, to)

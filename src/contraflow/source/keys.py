@@ -158,9 +158,10 @@ class KeyShape:
 def python_type(column_type: sa.types.TypeEngine[Any]) -> type[Any] | None:
     """The Python type of a column's values; ``None`` where SQLAlchemy does not say."""
     try:
-        return column_type.python_type
+        found = column_type.python_type
     except NotImplementedError:
         return None
+    return None if found is object else found
 
 
 def _is_one(raw: Any) -> bool:
