@@ -20,7 +20,7 @@ from contraflow_http.values import to_json
 PLAIN = "endpoints: {customers: {create: {path: /c}}}"
 
 
-class Tier(str, enum.Enum):
+class Tier(enum.StrEnum):
     GOLD = "gold"
 
 
@@ -62,7 +62,7 @@ def test_decimals_may_be_numbers(value, expected):
         (float("inf"), "field 'f' is inf"),
         (Decimal("NaN"), "field 'f' is NaN"),
         (Decimal("sNaN"), "field 'f' is sNaN"),
-        (10**5000, "field 'f' is a whole number of more than 8192 bits"),
+        pytest.param(10**5000, "field 'f' is a whole number of more than 8192 bits", id="huge"),
         ("\udfff", "field 'f' holds half a surrogate pair"),
         ({"a": [object()]}, r"field 'f.a\[0\]' holds a object"),
         ({1: 2}, "field 'f' is an object with a name of type int"),
