@@ -56,8 +56,8 @@ class Substitution:
             nonlocal used
             if match["escape"]:
                 return "${"
+            used = True
             value = self._lookup(match, node)
-            used = used or value is not None
             return match["default"] or "" if value is None else value
 
         text = _REFERENCE.sub(replace, node.text)

@@ -68,7 +68,7 @@ class ScalarNode:
     value: Any
     """As YAML 1.2 types it: for parameters."""
     from_environment: bool = False
-    """Whether a variable's value is part of it: such a value is never shown."""
+    """Whether a variable, or the default for one, is part of it: such a value is always text, and never shown."""
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,17 @@ from contraflow.errors import ConfigError, Location, Problem, near_match
 PROJECT_FILE = "contraflow.yaml"
 """The project file's name within a directory."""
 
-PROJECT_KEYS = ("source", "ledger", "entities", "integrations", "jobs", "services", "classes", "plugins", "disable_plugins")
+PROJECT_KEYS = (
+    "source",
+    "ledger",
+    "entities",
+    "integrations",
+    "jobs",
+    "services",
+    "classes",
+    "plugins",
+    "disable_plugins",
+)
 INTEGRATION_KEYS = ("connector", "settings", "enabled", "job", "label")
 ENTITY_KEYS = ("class", "table", "schema", "key")
 

@@ -43,7 +43,7 @@ _EXPLANATIONS = (
     (
         "mapping values are not allowed",
         "a ':' where no key can be",
-        "check the indentation; quote a text that has ': ' in it",
+        "check the indentation; quote a text that has ': ' in it or ends with ':'",
     ),
     ("could not find expected ':'", "a key without ':'", "a key is followed by ':' and a blank"),
     ("expected ',' or ']'", "a list in [ ] is not closed, or lacks a comma", _BRACES),
@@ -51,6 +51,10 @@ _EXPLANATIONS = (
     ("expected <block end>", _INDENTATION, _ALIKE),
     ("did not find expected key", _INDENTATION, _ALIKE),
     ("did not find expected '-'", _INDENTATION, _ALIKE),
+    ("scanning an anchor", "a value cannot begin with '&'", "put it in quotes"),
+    ("scanning an alias", "a value cannot begin with '*'", "put it in quotes"),
+    ("scanning a directive", "a line cannot begin with '%'", "put it in quotes"),
+    ("sequence entries are not allowed", "a '-' where no item of a list can be", _ALIKE),
     ("unexpected end of stream", "a quoted text is not closed", None),
     ("unexpected document separator", "a quoted text is not closed", None),
     ("unexpected document indicator", "a quoted text is not closed", None),
@@ -91,16 +95,17 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str | None) -> Proble
     mark = getattr(error, "problem_mark", None)
     location = Location(file=file, line=None if mark is None else mark.line + 1)
     said = str(getattr(error, "problem", None) or error)
-    message, hint = _explanation(said, _character_at(error, text))
+    context = str(getattr(error, "context", None) or "")
+    message, hint = _explanation(said, context, _character_at(error, text))
     where = "" if mark is None else f" (column {mark.column + 1})"
     return Problem(message=f"not valid YAML: {message}{where}", location=location, hint=hint)
 
 
-def _explanation(said: str, character: str) -> tuple[str, str | None]:
+def _explanation(said: str, context: str, character: str) -> tuple[str, str | None]:
     if "cannot start any token" in said and character in _BEGINNINGS:
         return _BEGINNINGS[character]
     for part, message, hint in _EXPLANATIONS:
-        if part in said:
+        if part in said or part in context:
             return _TAB if character == "\t" else (message, hint)
     return said, None
 
