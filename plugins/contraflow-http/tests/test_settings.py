@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from cattrs import transform_error
 from cattrs.errors import BaseValidationError
@@ -146,3 +147,9 @@ def test_a_step_without_an_endpoint_is_refused(connect, text, parameters, said):
 
 def test_the_step_parameter_is_described():
     assert list(describe_parameters(parameters={})) == ["endpoint"]
+
+
+def test_a_stage_of_http_in_an_integration_of_another_connector_is_refused(connect):
+    context = attrs.evolve(connect(THREE), settings=object())
+    with pytest.raises(SystemicError, match="need an integration of the connector http; integration 'crm' has another"):
+        choose_endpoint(context)

@@ -56,14 +56,16 @@ def check_connection(context: StepContext) -> str:
     """Ask the base URL for anything at all."""
     client: httpx.Client = context.resource
     url = context.settings.url
+    path, method = httpx.URL(url).path, "HEAD"
     try:
         response = client.head(url)
         if response.status_code in {404, 405, 501}:
+            method = "GET"
             response = client.get(url)
     except httpx.RequestError as error:
-        raise connector_error(error, "HEAD", httpx.URL(url).path) from error
+        raise connector_error(error, method, path) from error
     if outcome_of(response.status_code) is Outcome.SYSTEMIC:
-        raise SystemicError(describe(Answer.of(response), "GET", response.request.url.path, secrets=secrets_of(client)))
+        raise SystemicError(describe(Answer.of(response), method, path, secrets=secrets_of(client)))
     server = response.headers.get("Server")
     return f"{client.base_url.host} answered {response.status_code}" + (f" ({server})" if server else "")
 
@@ -115,9 +117,14 @@ def choose_endpoint(context: StepContext) -> Endpoint:
     the step; else the only one.
 
     Raises:
-        SystemicError: There is no such endpoint, or there are several and nothing says which.
+        SystemicError: There is no such endpoint, or several and nothing says which; or the integration is not ours.
     """
-    endpoints: Mapping[str, Endpoint] = context.settings.endpoints
+    if not isinstance(context.settings, Settings):
+        raise SystemicError(
+            f"step '{context.step}' names the plugin http, whose stages need an integration of the connector http; "
+            f"integration '{context.integration}' has another"
+        )
+    endpoints = context.settings.endpoints
     wanted = context.parameters.get("endpoint")
     if wanted is not None:
         if wanted in endpoints:

@@ -135,9 +135,9 @@ def holds(record: Mapping[str, Any], sending: Sending, endpoint: Endpoint) -> bo
 
 
 def deferred(changes: Sequence[Change], halt: Halt) -> list[WriteResult]:
-    """Results of changes that were not sent, and why."""
+    """Results of changes that were not carried out, and why."""
     pause = halt.retry_after if isinstance(halt, TransientError) else None
-    return [Deferred(key=change.key, reason=f"not sent: {halt}", retry_after=pause) for change in changes]
+    return [Deferred(key=change.key, reason=f"not carried out: {halt}", retry_after=pause) for change in changes]
 
 
 def _action(kind: Kind, status: int) -> Action | None:
