@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import socket
 import traceback
@@ -248,6 +249,29 @@ def test_a_refused_log_in_and_a_missing_database_are_systemic(warehouse, wrong):
 def shown(error: BaseException) -> str:
     """All that a printed traceback would show."""
     return "".join(traceback.format_exception(error))
+
+
+def test_values_that_only_the_driver_or_an_index_refuses(postgresql, upsert):
+    postgresql.execute(
+        "CREATE TABLE odd (contact_no INTEGER PRIMARY KEY, tags TEXT[], name TEXT)",
+        "CREATE INDEX names ON odd (name)",
+    )
+    long = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(200))
+    chunk = [
+        upsert(1, tags=["a", "ü"]),
+        upsert(2, tags=[{"a": 1}]),
+        upsert(3, name="nul\0"),
+        upsert(4, name=long),
+        upsert(5, tags=[]),
+    ]
+    results = postgresql.write({"customer": {"table": "odd"}}, chunk)
+    assert [getattr(results[change.key], "code", "written") for change in chunk] == [
+        "written",
+        "data",
+        "data",
+        "data",
+        "written",
+    ]
 
 
 def test_reasons_are_short_and_on_one_line(postgresql, postgresql_contacts, upsert):

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import pluggy
 import pytest
+import sqlalchemy as sa
 
 import contraflow_sql
 from contraflow_hookspecs import PROJECT_NAME, Capabilities, Idempotency, protocols, specs
@@ -55,6 +56,7 @@ def test_check_connection_tells_the_server_and_the_tables(warehouse, contacts):
         line = contraflow_sql.check_connection(context=context)
     product = {"sqlite": "SQLite 3.", "postgresql": "PostgreSQL ", "mysql": ""}[warehouse.backend]
     assert line.startswith(product)
+    assert f" at {sa.make_url(warehouse.url).set(query={})}: " in line
     assert line.endswith(": contacts (update)")
     assert "\n" not in line
 

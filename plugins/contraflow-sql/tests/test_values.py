@@ -62,7 +62,7 @@ def fitted(value: Any, kind: Any, backend: str = "postgresql") -> Any:
         (Decimal("1E+3"), sa.Text(), "sqlite", "1000"),
         (False, sa.Text(), "sqlite", "false"),
         (["ä", {"b": None}], mysql.LONGTEXT(), "mysql", '["ä", {"b": null}]'),
-        (["ä"], sa.JSON(), "sqlite", ["ä"]),
+        (["ä", NAIVE.date(), Colour.RED, IDENTIFIER], sa.JSON(), "sqlite", ["ä", "2024-06-01", "red", str(IDENTIFIER)]),
         (IDENTIFIER, sa.types.NullType(), "sqlite", str(IDENTIFIER)),
         (5, postgresql.DOMAIN("d", sa.Text()), "postgresql", "5"),
     ],
@@ -91,6 +91,8 @@ def test_kept(value, kind, backend, kept):
         (b"x", sa.Text(), "a value of type bytes where the column keeps text"),
         ("x", sa.LargeBinary(), "text where the column keeps bytes"),
         ("x", sa.Uuid(), "text where the column keeps a UUID"),
+        ([float("nan")], sa.JSON(), "a structure with a number that is not finite; JSON has none"),
+        ([b"x"], sa.JSON(), "a structure with a value of type bytes, which JSON has not"),
         ("four", sa.String(3), "text of 4 characters; the column keeps 3"),
     ],
 )

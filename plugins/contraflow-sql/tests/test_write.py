@@ -141,10 +141,15 @@ def test_uuids_in_text_columns_and_zero_as_key(warehouse):
 
 
 def test_structures_in_json_columns(warehouse):
+    """With what JSON lacks as text; a missing value is NULL, not JSON's null."""
     things = warehouse.create("things", sa.Column("no", sa.Integer, primary_key=True), sa.Column("data", sa.JSON))
-    payload = {"no": 1, "data": {"tags": ["ü", 1, None]}}
-    warehouse.write({"x": {"table": "things"}}, [Change(key=(1,), payload=payload)])
-    assert warehouse.rows(things) == [(1, payload["data"])]
+    data = {"tags": ["ü", 1, None], "on": date(2024, 1, 2), "price": Decimal("1.50")}
+    chunk = [Change(key=(number,), payload={"no": number, "data": value}) for number, value in ((1, data), (2, None))]
+    warehouse.write({"x": {"table": "things"}}, chunk)
+    assert warehouse.rows(things)[0] == (1, {"tags": ["ü", 1, None], "on": "2024-01-02", "price": "1.50"})
+    with warehouse.engine.connect() as connection:
+        count = "SELECT count(*) FROM things WHERE data IS NULL"
+        assert connection.exec_driver_sql(count).scalar_one() == 1
 
 
 def test_columns_that_the_payload_leaves_out_keep_their_values(warehouse, contacts, upsert):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -26,7 +26,7 @@ _EXTRAS = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 def label(url: URL) -> str:
     """The URL for people: without password and without query, where drivers take passwords too."""
     if url.get_backend_name() == "sqlite":
-        return f"sqlite:///{url.database or ''}"
+        return f"sqlite:///{unquote((url.database or '').removeprefix('file:'))}"
     return url._replace(password=None).set(query={}).render_as_string(hide_password=True)
 
 

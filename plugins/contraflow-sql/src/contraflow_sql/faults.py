@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import attrs
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from contraflow_hookspecs import SystemicError, TransientError
 
@@ -55,6 +55,7 @@ _SYSTEM = (Reach.SYSTEM, "system")
 _SQLSTATES = {
     "22": _ITEM_DATA,
     "23": _ITEM_INTEGRITY,
+    "54": _ITEM_DATA,  # too long for an index
     "44": _ITEM_INTEGRITY,  # WITH CHECK OPTION
     "P0": _ITEM_REFUSED,  # a trigger raised
     "42804": _ITEM_DATA,  # the value's type is not the column's
@@ -69,7 +70,7 @@ _MYSQL_NUMBERS = {
     **dict.fromkeys(
         (1048, 1062, 1216, 1217, 1364, 1369, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025), _ITEM_INTEGRITY
     ),
-    **dict.fromkeys((1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1416, 1441, 1690, 3140, 3156), _ITEM_DATA),
+    **dict.fromkeys((1153, 1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1416, 1441, 1690, 3140, 3156), _ITEM_DATA),
     1644: _ITEM_REFUSED,  # SIGNAL
     **dict.fromkeys((1205, 1213, 1317, 1969, 3024), _CONTENTION),
     **dict.fromkeys((1040, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 2002, 2003), _UNAVAILABLE),
@@ -115,6 +116,8 @@ def raise_fault(error: BaseException, url: URL, doing: str) -> NoReturn:
 
 
 def _classify(error: BaseException, origin: BaseException) -> tuple[Reach, str]:
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return _ITEM_DATA  # SQLAlchemy could not convert a value
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return _UNAVAILABLE
     if isinstance(origin, sqlite3.Error):
@@ -137,10 +140,17 @@ def _by_class(origin: BaseException) -> tuple[Reach, str]:
         return _ITEM_INTEGRITY
     if "DataError" in names:
         return _ITEM_DATA
+    if "ProgrammingError" in names and not _has_code(origin):  # the driver itself: it cannot send such a value
+        return _ITEM_DATA
     if isinstance(origin, sqlite3.Error) or not names & {"OperationalError", "InterfaceError"}:
         return _SYSTEM
-    # A MySQL number that is not listed is an answer of a living server; without a number there was no answer.
-    return _SYSTEM if origin.args and isinstance(origin.args[0], int) else _UNAVAILABLE
+    # A code that is not listed is an answer of a living server; without a code there was no answer.
+    return _SYSTEM if _has_code(origin) else _UNAVAILABLE
+
+
+def _has_code(origin: BaseException) -> bool:
+    states = (getattr(origin, name, None) for name in ("sqlstate", "pgcode", "sqlite_errorcode"))
+    return any(states) or bool(origin.args and isinstance(origin.args[0], int))
 
 
 def _reason(origin: BaseException, values: Iterable[Any]) -> str:

@@ -125,8 +125,7 @@ def _target(
     name: str, wanted: TableSettings, schema: str | None, connection: Connection, inspector: Inspector
 ) -> Target:
     metadata = sa.MetaData()
-    if connection.dialect.name == "sqlite":
-        sa.event.listen(metadata, "column_reflect", _exact_numbers)
+    sa.event.listen(metadata, "column_reflect", _adjust_type)
     table = sa.Table(wanted.table, metadata, schema=schema, autoload_with=connection, resolve_fks=False)
     storage = str(table.kwargs.get(f"{connection.dialect.name}_engine", ""))
     if storage.upper() in _WITHOUT_TRANSACTIONS:
@@ -144,9 +143,12 @@ def _target(
     return Target(name=name, table=table, key=key, columns=wanted.columns, mode=wanted.mode)
 
 
-def _exact_numbers(_inspector: Inspector, _table: sa.Table, column: Any) -> None:
+def _adjust_type(inspector: Inspector, _table: sa.Table, column: Any) -> None:
+    """Two habits of SQLAlchemy's types that would change a value: decimals as floats on SQLite, and NULL as JSON null."""
     kind = column["type"]
-    if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
+    if isinstance(kind, sa.JSON):
+        kind.none_as_null = True
+    elif isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float) and inspector.dialect.name == "sqlite":
         column["type"] = ExactNumeric(kind.precision, kind.scale)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
@@ -79,6 +79,30 @@ def fit(value: Any, column: sa.Column[Any], backend: str) -> Any:
 
 def _as_is(value: Any, _kind: Any, _backend: str) -> Any:
     return value
+
+
+def _json(value: Any, _kind: Any, _backend: str) -> Any:
+    return json.loads(_json_text(value))
+
+
+def _json_text(value: Any) -> str:
+    """JSON with what JSON lacks as text: dates and times in ISO 8601, decimals and UUIDs as they are written."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_leaf)
+    except UnfitError:
+        raise
+    except ValueError:
+        raise UnfitError("a structure with a number that is not finite; JSON has none") from None
+
+
+def _json_leaf(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, date | time | Decimal | UUID):
+        return _as_text(value, None)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise UnfitError(f"a structure with {_kind_of(value)}, which JSON has not")
 
 
 def _choice(value: Any, kind: Any, _backend: str) -> str:
@@ -232,8 +256,8 @@ def _as_text(value: Any, length: int | None) -> str:
         return format(value, "f")
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, Mapping | list | tuple):
+        return _json_text(value)
     raise _unfit(value, "text")
 
 
@@ -260,7 +284,8 @@ def _kind_of(value: Any) -> str:
 
 
 _CONVERTERS: tuple[tuple[type[Any] | tuple[type[Any], ...], Callable[[Any, Any, str], Any]], ...] = (
-    ((sa.JSON, sa.ARRAY), _as_is),
+    (sa.JSON, _json),
+    (sa.ARRAY, _as_is),
     (sa.Enum, _choice),
     (sa.Uuid, _uuid),
     (sa.Boolean, _boolean),
