@@ -53,7 +53,7 @@ def read_job_files(files: Iterable[str | os.PathLike[str]], problems: list[Probl
             definitions += _definitions(load_document(file), problems)
         except ConfigError as error:
             problems += error.problems
-    return _by_name(_merged(definitions))
+    return _by_name(_merged(definitions), problems)
 
 
 def parse_jobs(definition: str | bytes | Mapping[str, Any], *, name: str) -> Mapping[str, JobDefinition]:
@@ -75,10 +75,10 @@ def parse_jobs(definition: str | bytes | Mapping[str, Any], *, name: str) -> Map
         case _:
             top = parse_document(definition, file=name)
     problems: list[Problem] = []
-    definitions = _definitions(top, problems)
+    jobs = _by_name(_merged(_definitions(top, problems)), problems)
     if problems:
         raise ConfigError(*problems)
-    return _by_name(_merged(definitions))
+    return jobs
 
 
 def _definitions(top: MappingNode, problems: list[Problem]) -> list[JobDefinition]:
@@ -107,10 +107,17 @@ def _appended(job: JobDefinition, more: JobDefinition) -> JobDefinition:
     )
 
 
-def _by_name(jobs: list[JobDefinition]) -> dict[str, JobDefinition]:
+def _by_name(jobs: list[JobDefinition], problems: list[Problem]) -> dict[str, JobDefinition]:
     owners: dict[str, JobDefinition] = {}
     for job in jobs:
         owner = owners.setdefault(job.name, job)
         if job.type == EXPORT and owner.type != EXPORT:
             owners[job.name] = job
-    return {job.name if owners[job.name] is job else f"{job.type}:{job.name}": job for job in jobs}
+    named: dict[str, JobDefinition] = {}
+    for job in jobs:
+        name = job.name if owners[job.name] is job else f"{job.type}:{job.name}"
+        if name in named:
+            message = f"two jobs would be called '{name}'"
+            problems.append(Problem(message=message, location=job.location, hint="rename one of them"))
+        named[name] = job
+    return named
