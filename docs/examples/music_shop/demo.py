@@ -6,9 +6,12 @@ Exit codes: 0 the remote holds what the database holds; 1 it does not, or a comm
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -30,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         _install(environment)
         if options.install_only:
             return 0
-        return _play(folder / "run", environment, options.port)
+        return _play(folder / "run", environment, port=options.port, stay=options.stay)
     except (kinto_server.KintoError, FileNotFoundError) as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 2
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where everything goes that it makes (.demo)")
     parser.add_argument("--kinto-venv", type=Path, help="Kinto's virtual environment (FOLDER/kinto-venv)")
     parser.add_argument("--port", type=int, help="Kinto's port on 127.0.0.1 (any that is free)")
+    parser.add_argument("--stay", action="store_true", help="leave Kinto running at the end, until Ctrl-C")
     parser.add_argument("--install-only", action="store_true", help="make Kinto ready, and do no more")
     return parser
 
@@ -54,29 +58,46 @@ def _install(environment: Path) -> None:
         kinto_server.install(environment)
 
 
-def _play(run: Path, environment: Path, port: int | None) -> int:
+def _play(run: Path, environment: Path, *, port: int | None, stay: bool) -> int:
     """From nothing: shop, ledger and remote are all new, so that they agree with one another."""
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
-    stage_shop, ledger = run / "shop.db", run / "ledger.db"
+    shop, ledger, variables = run / "shop.db", run / "ledger.db", run / "environment.sh"
     print("contraflow demo: a music shop's database, followed by a remote system over HTTP")
     heading("Set up, all of it new: Kinto forgets its records when it stops, so the ledger begins anew as well.")
-    rows = create_shop(stage_shop)
-    say(f"source  {_short(stage_shop)}: the Chinook sample data, {sum(rows.values()):,} rows in {len(rows)} tables")
+    rows = create_shop(shop)
+    say(f"source  {_short(shop)}: the Chinook sample data, {sum(rows.values()):,} rows in {len(rows)} tables")
     with kinto_server.running(environment, run, port=port) as kinto:
         say(f"remote  {kinto.url}: Kinto {kinto_server.VERSION}, a REST store of JSON records")
         say(f"ledger  {_short(ledger)}: what was sent, what came back, what is still owed")
-        equal = tell(Stage(shop=stage_shop, ledger=ledger, kinto=kinto))
-    heading(_ENDING.format(example=_short(EXAMPLE), run=_short(run)) if equal else f"NOT EQUAL. Logs: {_short(run)}")
+        stage = Stage(shop=shop, ledger=ledger, kinto=kinto)
+        _write_variables(variables, stage.environment)
+        equal = tell(stage)
+        heading("Equal: Kinto holds what the database holds." if equal else f"NOT EQUAL. Logs: {_short(run)}")
+        if stay:
+            say(f"Kinto stays at {kinto.url}, user {kinto.user}, until you press Ctrl-C here.")
+            _show_where_to_look(run, variables)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
+    if equal and not stay:
+        _show_where_to_look(run, variables)
     return 0 if equal else 1
 
 
-_ENDING = """\
-Equal. Kinto is stopped. Where to look next:
-  {example}/contraflow.yaml   the source, the entities, and the connector's settings
-  {example}/jobs.yml          the job and its three steps
-  {example}/README.md         what happened here, piece by piece
-  {run}/ledger.db   the ledger, a SQLite database; shop.db and kinto.log lie beside it"""
+def _show_where_to_look(run: Path, variables: Path) -> None:
+    contraflow = _short(Path(sys.executable).with_name("contraflow"))
+    heading("Where to look next:")
+    say(f"{_short(EXAMPLE)}/README.md    all of this explained; beside it the files that tell")
+    say("    contraflow what to do: contraflow.yaml (what goes where) and jobs.yml (in which steps)")
+    say(f"{_short(run)}/    shop.db, ledger.db, kinto.log; ask the ledger yourself:")
+    say(f"    . {_short(variables)}; {contraflow} -C {_short(EXAMPLE)} status")
+    say("make demo ARGS=--stay    leaves Kinto running, for commands of your own")
+
+
+def _write_variables(path: Path, variables: Mapping[str, str]) -> None:
+    """A file for the shell with what ``contraflow.yaml`` asks for. It holds Kinto's password: for its owner only."""
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
 
 
 def _short(path: Path) -> str:

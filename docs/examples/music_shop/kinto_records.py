@@ -19,6 +19,7 @@ class KintoBucket:
     """One bucket of a running Kinto. A context manager; close it to close its connections."""
 
     def __init__(self, kinto: Kinto, name: str) -> None:
+        self._user = kinto.user
         self._path = f"{kinto.url}/buckets/{name}"
         self._client = httpx.Client(auth=(kinto.user, kinto.password), timeout=60.0, trust_env=False)
 
@@ -32,8 +33,10 @@ class KintoBucket:
 
     def create(self, collections: Iterable[str]) -> None:
         """Create the bucket, private to its account, with these empty collections."""
-        for path in (self._path, *(f"{self._path}/collections/{name}" for name in collections)):
-            self._client.put(path).raise_for_status()
+        permissions = {"permissions": {"write": [f"account:{self._user}"]}}
+        self._client.put(self._path, json=permissions).raise_for_status()
+        for name in collections:
+            self._client.put(f"{self._path}/collections/{name}").raise_for_status()
 
     def records(self, collection: str) -> dict[str, Record]:
         """All records of a collection by id, page by page, without the fields that Kinto adds."""

@@ -48,6 +48,8 @@ multiauth.policy.account.use = kinto.plugins.accounts.AccountsPolicy
 kinto.account_create_principals = system.Everyone
 kinto.account_cache_ttl_seconds = 600
 kinto.bucket_create_principals = account:{user}
+# Records take their bucket's permissions: with a list for each, Kinto in memory becomes slow with their number.
+kinto.explicit_permissions = false
 kinto.batch_max_requests = 100
 kinto.paginate_by = 1000
 

@@ -42,7 +42,7 @@ class Stage:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that ``contraflow.yaml`` asks for; the password is nowhere else."""
+        """The variables that ``contraflow.yaml`` asks for."""
         return {
             "SHOP_DATABASE_URL": f"sqlite:///{self.shop}",
             "SHOP_LEDGER_URL": f"sqlite:///{self.ledger}",
@@ -60,9 +60,10 @@ def tell(stage: Stage) -> bool:
     """
     with KintoBucket(stage.kinto, BUCKET) as bucket:
         bucket.create(COLLECTIONS)
-        heading("Export everything: each row is read, turned into JSON and sent; the ledger remembers what went.")
+        heading("Export everything. The reader entity.by_id reads the rows; the connector http turns each into JSON")
+        print("and sends it, a hundred to a request; the ledger remembers what went.", flush=True)
         exported = contraflow(stage, "sync", "kinto", "--all")
-        heading("Ask Kinto, through its own API, what it holds now, and compare field by field with the database.")
+        heading("Read it back: Kinto's own API says what it holds; compared with the database, field by field.")
         comparisons = compare_all(stage, bucket)
         for one in comparisons:
             show(one)
@@ -77,14 +78,33 @@ def tell(stage: Stage) -> bool:
     return well and all(one.equal for one in comparisons)
 
 
-def contraflow(stage: Stage, *arguments: str) -> bool:
-    """Type a ``contraflow`` command, with its output on our screen; whether it succeeded."""
+def contraflow(stage: Stage, *arguments: str, briefly: bool = False) -> bool:
+    """Type a ``contraflow`` command.
+
+    Args:
+        stage: Whose environment the command gets.
+        arguments: The command's own.
+        briefly: Show the last line of its progress instead of all that it says; all of it if it fails.
+
+    Returns:
+        Whether it succeeded.
+    """
     say(f"$ contraflow {shlex.join(arguments)}")
     command = [sys.executable, "-m", "contraflow", *arguments]
-    code = subprocess.run(command, cwd=EXAMPLE, env=os.environ | stage.environment).returncode
-    if code != 0:
-        say(f"contraflow ended with exit code {code}")
-    return code == 0
+    done = subprocess.run(
+        command,
+        cwd=EXAMPLE,
+        env=os.environ | stage.environment | {"PYTHONIOENCODING": "utf-8"},
+        capture_output=briefly,
+        encoding="utf-8",
+    )
+    if briefly:
+        lines = [line for line in f"{done.stderr}{done.stdout}".splitlines() if line]
+        for line in lines if done.returncode != 0 else done.stderr.splitlines()[-1:]:
+            say(f"  {line}")
+    if done.returncode != 0:
+        say(f"contraflow ended with exit code {done.returncode}")
+    return done.returncode == 0
 
 
 def compare_all(stage: Stage, bucket: KintoBucket) -> list[Comparison]:
@@ -106,10 +126,10 @@ def follow(stage: Stage, bucket: KintoBucket, change: RowChange) -> bool:
     carry_out(stage.shop, change)
     say(f"{change.title}:")
     ids = [word for number in (change.id, *change.also) for word in ("--id", number)]
-    well = contraflow(stage, "sync", "kinto", "--step", change.step, *ids)
+    well = contraflow(stage, "sync", "kinto", "--step", change.step, *ids, briefly=True)
     after = bucket.record(change.step, change.record_id)
     for line in arrived(before, after):
-        say(f"  Kinto, {change.step}/{change.record_id}: {line}")
+        say(f"  in Kinto, {change.step}/{change.record_id}: {line}")
     return well and before != after
 
 
