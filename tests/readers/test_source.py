@@ -270,5 +270,22 @@ def test_nothing_is_connected_before_it_is_needed_and_all_is_closed(sqlite):
     assert source.engine.pool is not pool
 
 
-def test_the_shape_of_a_step_without_entity_and_key(sqlite):
-    assert sqlite.source().key_shape({"sql": "SELECT 1"}) is None
+def test_the_shape_of_the_ids_of_a_step(sqlite):
+    sqlite.execute("CREATE TABLE thing (id INTEGER PRIMARY KEY, code TEXT)")
+    sqlite.execute("INSERT INTO thing VALUES (1, 'a')")
+    source = sqlite.table_source("thing")
+    query = {"sql": "SELECT code FROM thing", "key": ["code"]}
+    assert source.key_shape({"entity": "thing"}).types == (int,)
+    assert source.key_shape(query).types == source.key_shape({**query, "entity": "thing"}).types == (str,)
+    for foreign in ({}, {"entity": "of_another_reader"}, {"key": "secret"}, {"sql": "SELECT 1"}):
+        assert source.key_shape(foreign) is None
+
+
+def test_a_stored_value_that_is_none_of_its_type_is_not_repeated_in_the_message(sqlite):
+    sqlite.execute("CREATE TABLE thing (id INTEGER PRIMARY KEY, day DATE)")
+    sqlite.execute(f"INSERT INTO thing VALUES (1, '{SECRET}')")  # noqa: S608
+    source = sqlite.table_source("thing")
+    statement = sa.select(source.entity("thing").table)
+    with pytest.raises(SourceError, match="none of its column's type") as raised:
+        source.rows(statement)
+    assert SECRET not in str(raised.value)

@@ -1,7 +1,8 @@
 """``query``: the rows of a SELECT, given as SQL text or as a SQLAlchemy selectable.
 
 The query is read page by page in the order of its key, so each page runs it anew, restricted to the rows behind the last
-key: the key must identify a row, which is checked while reading, and should be indexed.
+key: the key must identify a row, which is checked while reading, and should be indexed. Prefer a numeric key on MySQL and
+MariaDB: they sort all rows that are left for each page of a text key, since no index of theirs tells all texts apart.
 """
 
 from __future__ import annotations

@@ -128,4 +128,5 @@ def _begin_explicitly(engine: Engine) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # Straight to the driver: this happens once a page, and costs a tenth so.
+        connection.connection.cursor().execute("BEGIN")

@@ -88,21 +88,25 @@ class Source:
         return self._entities[name]
 
     def key_shape(self, parameters: Mapping[str, Any]) -> KeyShape | None:
-        """How the ids look in a step with these parameters, or ``None`` if they name neither ``entity`` nor ``key``.
+        """How the ids look in a step with these parameters: a query's by its ``key``, otherwise an entity's.
 
-        For a query whose ``key:`` gives no types, the query's first row is read to find them.
+        For a query whose ``key`` gives no types, the query's first row is read to find them. ``None`` if the parameters
+        describe no query and name no entity of this source: the ids are then the reader's own affair.
 
         Raises:
             ConfigError: The entity, or the query and its key, are not sound.
             SourceError: The database cannot be reached.
         """
-        if parameters.get("entity") is not None:
-            entity = self.entity(str(parameters["entity"]))
-            return KeyShape.of_columns(entity.name, entity.key)
-        if parameters.get("key") is not None:
+        # A step with a query also has an entity: the one under which the ledger knows its rows.
+        is_query = parameters.get("sql") is not None or parameters.get("selectable") is not None
+        if is_query and parameters.get("key") is not None:
             from contraflow.source.queries import query_selection  # only steps with a query need it
 
             return query_selection(parameters, self).shape
+        name = parameters.get("entity")
+        if isinstance(name, str) and name in self._specs:
+            entity = self.entity(name)
+            return KeyShape.of_columns(f"entity '{entity.name}'", entity.key)
         return None
 
     def check(self) -> list[Problem]:
@@ -180,7 +184,11 @@ class Source:
         try:
             yield
         except (ValueError, OverflowError) as error:
-            raise SourceError(f"a value cannot be read from, or given to, the source database: {error}") from error
+            # Without the error's text, which repeats the value.
+            raise SourceError(
+                "the source database holds a value that is none of its column's type, or an id is too large "
+                f"({type(error).__name__}); `query` with `sql` reads values as they are stored"
+            ) from error
 
     def _sentence(self, what: str, error: exc.SQLAlchemyError) -> str:
         url = make_url(self._url)

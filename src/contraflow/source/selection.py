@@ -50,7 +50,7 @@ def entity_selection(entity: Entity, options: Sequence[ORMOption] = ()) -> Selec
     common: dict[str, Any] = {
         "label": f"entity '{entity.name}'",
         "key": entity.key,
-        "shape": KeyShape.of_columns(entity.name, entity.key),
+        "shape": KeyShape.of_columns(f"entity '{entity.name}'", entity.key),
         "unique": entity.unique,
     }
     if entity.mapper is None:
