@@ -10,22 +10,37 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from sqlalchemy import exc, text
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "music_shop"
-sys.path.insert(0, str(EXAMPLE))
 
-import changes  # noqa: E402
-import kinto_records  # noqa: E402
-import kinto_server  # noqa: E402
-import story  # noqa: E402
-from comparison import EXPECTED, compare, expected_records  # noqa: E402
-from shop import connect, count_rows, create_shop  # noqa: E402
-from sqlalchemy import exc, text  # noqa: E402
+
+@contextmanager
+def modules_of(folder: Path) -> Iterator[None]:
+    """Let the modules of a folder be imported, and leave no trace: other tests have a ``shop`` of their own."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+                del sys.modules[name]
+
+
+with modules_of(EXAMPLE):
+    import changes
+    import kinto_records
+    import kinto_server
+    import story
+    from comparison import EXPECTED, compare, expected_records
+    from shop import connect, count_rows, create_shop
 
 ROWS = {
     "album": 347,
@@ -206,8 +221,6 @@ def test_each_change_of_the_day_is_one_that_the_comparison_sees(shop: Path, chan
 
 def test_kinto_gives_back_all_pages_of_a_collection(kinto_venv: Path, tmp_path: Path) -> None:
     """1,050 records are more than the page of 1,000 that Kinto is configured to send."""
-    import httpx
-
     with kinto_server.running(kinto_venv, tmp_path) as kinto, kinto_records.KintoBucket(kinto, "b") as bucket:
         bucket.create(["things"])
         path = "/v1/buckets/b/collections/things/records"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import shlex
 import shutil
 import signal
@@ -27,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     folder: Path = options.folder.resolve()
     environment: Path = (options.kinto_venv or folder / "kinto-venv").resolve()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names have accents that not every terminal has
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -73,14 +77,14 @@ def _play(run: Path, environment: Path, *, port: int | None, stay: bool) -> int:
         stage = Stage(shop=shop, ledger=ledger, kinto=kinto)
         _write_variables(variables, stage.environment)
         equal = tell(stage)
-        heading("Equal: Kinto holds what the database holds." if equal else f"NOT EQUAL. Logs: {_short(run)}")
+        heading("Equal: Kinto holds what the database holds." if equal else "Something went wrong: see above.")
+        _show_where_to_look(run, variables)
         if stay:
             say(f"Kinto stays at {kinto.url}, user {kinto.user}, until you press Ctrl-C here.")
-            _show_where_to_look(run, variables)
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
-    if equal and not stay:
-        _show_where_to_look(run, variables)
+        else:
+            say("make demo ARGS=--stay    leaves Kinto running, for commands of your own")
     return 0 if equal else 1
 
 
@@ -91,7 +95,6 @@ def _show_where_to_look(run: Path, variables: Path) -> None:
     say("    contraflow what to do: contraflow.yaml (what goes where) and jobs.yml (in which steps)")
     say(f"{_short(run)}/    shop.db, ledger.db, kinto.log; ask the ledger yourself:")
     say(f"    . {_short(variables)}; {contraflow} -C {_short(EXAMPLE)} status")
-    say("make demo ARGS=--stay    leaves Kinto running, for commands of your own")
 
 
 def _write_variables(path: Path, variables: Mapping[str, str]) -> None:
