@@ -12,10 +12,20 @@ from typing import Any
 import attrs
 
 from contraflow.config import EXPORT, IntegrationConfig, JobDefinition, ProjectConfig, StepDefinition, engine_parameter
-from contraflow.errors import ConfigError, ContraflowError, Location, Problem, near_match
+from contraflow.contract import describe
+from contraflow.errors import (
+    ConfigError,
+    ContraflowError,
+    HookContractError,
+    Location,
+    PluginError,
+    Problem,
+    near_match,
+)
 from contraflow.plugins import Plugins
-from contraflow.settings import structure_settings
-from contraflow_hookspecs import Capabilities, ExportJob, Idempotency
+from contraflow.redaction import Redactor
+from contraflow.settings import secret_values, structure_settings
+from contraflow_hookspecs import Capabilities, ConnectorError, ExportJob, Idempotency
 
 _ITEM = "item"
 _ITEM_ALIASES = frozenset(
@@ -32,7 +42,7 @@ _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write
 PARAMETERS: Mapping[str, str] = {
     "entity": "the project's entity that the step exports",
     "batch_size": "most items in a chunk (default 100)",
-    "skip_limit": "most rejected items before the step fails (default: no limit)",
+    "skip_limit": "most rejected items, counted after each chunk, before the step fails (default: no limit)",
     "in_doubt": "what to do with an item whose fate is unknown: resend or hold (default: resend where that is harmless)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
 }
@@ -111,6 +121,8 @@ def assemble(
     definitions: Mapping[str, JobDefinition],
     integration: IntegrationConfig,
     job_name: str,
+    *,
+    redact: Redactor,
 ) -> RunnableJob:
     """Make a job of an integration runnable.
 
@@ -120,6 +132,7 @@ def assemble(
         definitions: All jobs that are defined, by the project and by connectors.
         integration: Whose job it is.
         job_name: Which of its jobs.
+        redact: Learns what the connector declares secret among the settings.
 
     Raises:
         ConfigError: With every problem found.
@@ -141,8 +154,8 @@ def assemble(
     settings_location = config.location(f"integrations.{integration.name}.settings")
     try:
         settings = structure_settings(export_job.settings, integration.settings, settings_location)
-        declared = export_job.capabilities
-        capabilities = declared if isinstance(declared, Capabilities) else declared(settings)
+        redact.add(secret_values(settings))
+        capabilities = _capabilities(export_job, settings, integration.connector)
     except ConfigError as error:
         problems += error.problems
     steps = _Steps(config, plugins, export_job, problems).all_of(definition)
@@ -178,6 +191,19 @@ def _export_job(plugins: Plugins, integration: IntegrationConfig, job_name: str)
             hint=near_match(job_name, [job.name for job in brought]),
         )
     )
+
+
+def _capabilities(export_job: ExportJob, settings: Any, connector: str) -> Capabilities:
+    declared: Any = export_job.capabilities
+    if not isinstance(declared, Capabilities):
+        try:
+            declared = declared(settings)
+        except Exception as error:
+            reason = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
+            raise PluginError(f"connector '{connector}' cannot say what its remote is capable of: {reason}") from error
+    if not isinstance(declared, Capabilities):
+        raise HookContractError(connector, "provide_export_job", f"capabilities: {describe(declared)}", "Capabilities")
+    return declared
 
 
 def options_of(parameters: Mapping[str, Any], capabilities: Capabilities) -> StepOptions:

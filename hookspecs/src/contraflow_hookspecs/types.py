@@ -275,6 +275,8 @@ class StepExecution:
     exit_description: str = ""
     errors: Sequence[str] = ()
     """What went wrong, the first cause first."""
+    in_summary: bool = True
+    """Whether the step's counts belong to the job's headline."""
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -298,10 +300,10 @@ class JobExecution:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """The steps' counts, added up."""
+        """The job's headline: the counts of its steps, of those that belong to it, added up."""
         total: dict[str, int] = {}
         for step in self.steps:
-            for name, number in step.counts.items():
+            for name, number in step.counts.items() if step.in_summary else ():
                 total[name] = total.get(name, 0) + number
         return total
 

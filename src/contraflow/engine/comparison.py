@@ -101,11 +101,18 @@ class Comparison:
                 self._add(chunk, item, base)
                 chunk.size += 1
                 chunk.position = item.key or chunk.position
-                if len(chunk.intended) >= self.chunk_size or chunk.size >= self.chunk_size * _MOST_ITEMS_PER_CHANGE:
+                if self._is_full(chunk):
                     yield chunk
                     chunk = Chunk()
         if chunk.size:
             yield chunk
+
+    def _is_full(self, chunk: Chunk) -> bool:
+        return (
+            len(chunk.intended) >= self.chunk_size
+            or len(chunk.rejected) >= self.chunk_size
+            or chunk.size >= self.chunk_size * _MOST_ITEMS_PER_CHANGE
+        )
 
     def _add(self, chunk: Chunk, item: Prepared, base: hashlib.blake2b) -> None:
         key_text = item.key_text

@@ -126,7 +126,13 @@ class JobRun:
             observers=self.observers,
             now=self.now,
             explain=self.explain,
+            in_summary=self._in_summary(request.options.summary),
         )
+
+    def _in_summary(self, wish: bool | None) -> bool:
+        """A step that asks for the headline takes it from those that do not."""
+        chosen = any(request.options.summary for request in self.steps)
+        return bool(wish) if chosen else wish is not False
 
     def _ended(
         self,

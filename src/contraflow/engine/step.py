@@ -74,6 +74,7 @@ class StepRun:
         observers: Who is told.
         now: The clock.
         explain: Turns an exception of the processor into words, where it knows better.
+        in_summary: Whether the step's counts belong to the job's headline.
     """
 
     step: RunnableStep
@@ -84,6 +85,7 @@ class StepRun:
     observers: Observers
     now: Callable[[], datetime]
     explain: Callable[[BaseException, Any], str | None]
+    in_summary: bool = True
     stop: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -99,6 +101,7 @@ class StepRun:
             job=context.job,
             step=context.step,
             status=BatchStatus.STARTED,
+            in_summary=self.in_summary,
             started=started,
         )
         try:

@@ -55,6 +55,7 @@ def begin_step(
         errors=[],
         counts={},
         total=total,
+        in_summary=True,
         checkpoint=None if checkpoint is None else encode_key(checkpoint),
         started=started,
     )
@@ -69,6 +70,7 @@ def end_step(connection: Connection, step_execution_id: int, execution: StepExec
         "errors": [message(error) for error in execution.errors],
         "counts": dict(execution.counts),
         "total": execution.total,
+        "in_summary": execution.in_summary,
     }
     _one(connection.execute(statement.values(values)).rowcount, step_execution_id)
 
@@ -165,6 +167,7 @@ def _job(row: Row[Any], steps: Sequence[Row[Any]]) -> JobExecution:
                 step=step.step,
                 counts=step.counts,
                 total=step.total,
+                in_summary=step.in_summary,
                 errors=tuple(step.errors),
                 **_common(step),
             )

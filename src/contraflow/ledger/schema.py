@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -141,6 +142,7 @@ step_execution = Table(
     Column("errors", JsonText, nullable=False),
     Column("counts", JsonText, nullable=False),
     Column("total", _BIG),
+    Column("in_summary", Boolean, nullable=False),
     Column("checkpoint", Text),
     Column("started", UtcDateTime, nullable=False),
     Column("ended", UtcDateTime),

@@ -56,6 +56,7 @@ def _create_executions() -> None:
         *_outcome("errors"),
         sa.Column("counts", sa.Text, nullable=False),
         sa.Column("total", _BIG),
+        sa.Column("in_summary", sa.Boolean(), nullable=False),
         sa.Column("checkpoint", sa.Text),
         sa.Column("started", _MOMENT, nullable=False),
         sa.Column("ended", _MOMENT),

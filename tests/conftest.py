@@ -1,0 +1,135 @@
+"""A small shop: a real source database, a real ledger, and a remote that remembers what it was sent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import yaml
+
+from contraflow.plugins import Plugins
+from contraflow.project import Project
+from contraflow_hookspecs import (
+    Capabilities,
+    Change,
+    ExportJob,
+    Idempotency,
+    Item,
+    JobExecution,
+    Operation,
+    StepContext,
+    WriteResult,
+    Written,
+    hookimpl,
+)
+
+
+class Remote:
+    """A connector whose remote is a dictionary. Its behaviour is changed by replacing ``process`` and ``answer``."""
+
+    def __init__(self, **capabilities: Any) -> None:
+        self.capabilities = Capabilities(**{"idempotency": Idempotency.UPSERT, "delete": True, **capabilities})
+        self.records: dict[tuple[Any, ...], Any] = {}
+        self.calls: list[Sequence[Change]] = []
+        self.process: Callable[[Item, StepContext], Any] = lambda item, context: dict(item.data)
+        self.answer: Callable[[Sequence[Change], StepContext], Any] = lambda changes, context: self.store(changes)
+
+    def store(self, changes: Sequence[Change]) -> list[WriteResult]:
+        for change in changes:
+            if change.operation is Operation.DELETE:
+                self.records.pop(change.key, None)
+            else:
+                self.records[change.key] = dict(change.payload)
+        return [Written(key=change.key, remote_id=f"r{'-'.join(map(str, change.key))}") for change in changes]
+
+    @property
+    def sent(self) -> list[Change]:
+        return [change for call in self.calls for change in call]
+
+    @hookimpl
+    def provide_export_job(self) -> ExportJob:
+        return ExportJob(name="shop_export", entity="customer", capabilities=self.capabilities)
+
+    @hookimpl
+    def process_item(self, item: Item, context: StepContext) -> Any:
+        return self.process(item, context)
+
+    @hookimpl
+    def write_items(self, items: Sequence[Change], context: StepContext) -> Any:
+        self.calls.append(list(items))
+        return self.answer(items, context)
+
+
+@attrs.define
+class Shop:
+    """A project in a directory of its own. ``sync`` runs it anew each time, as a new process would."""
+
+    directory: Path
+    remote: Remote = attrs.field(factory=Remote)
+    plugins: dict[str, object] = attrs.field(factory=dict)
+    reader: str = "entity.all"
+    parameters: dict[str, Any] = attrs.field(factory=dict)
+    steps: dict[str, Any] | None = None
+    config: dict[str, Any] = attrs.field(factory=dict)
+    opened: list[Project] = attrs.field(factory=list)
+
+    def sql(self, statement: str, *rows: Sequence[Any]) -> None:
+        with closing(sqlite3.connect(self.directory / "shop.db")) as database, database:
+            if rows:
+                database.executemany(statement, rows)
+            else:
+                database.executescript(statement)
+
+    def write(self) -> None:
+        step = {
+            "services": {"reader": self.reader, "processor": "remote", "writer": "remote"},
+            "parameters": self.parameters,
+        }
+        steps = self.steps if self.steps is not None else {"customers": step}
+        jobs = {"shop_export": {"title": "Shop", "type": "export", "steps": steps}}
+        config: Mapping[str, Any] = {
+            "source": "sqlite:///shop.db",
+            "ledger": "sqlite:///ledger.db",
+            "entities": {"customer": {"table": "customer"}, "line": {"table": "line"}},
+            "integrations": {"acme": {"connector": "remote"}},
+            "jobs": ["jobs.yml"],
+            **self.config,
+        }
+        (self.directory / "contraflow.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        (self.directory / "jobs.yml").write_text(yaml.safe_dump(jobs, sort_keys=False))
+
+    def project(self) -> Project:
+        self.write()
+        plugins = Plugins(only={"contraflow"})
+        for name, plugin in {"remote": self.remote, **self.plugins}.items():
+            plugins.register(plugin, name, distribution="tests")
+        project = Project.load(self.directory, plugins=plugins)
+        self.opened.append(project)
+        return project
+
+    def sync(self, integration: str = "acme", **request: Any) -> JobExecution:
+        project = self.project()
+        with project:
+            return project.sync(integration, **request)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Three customers; order lines with a composite key."""
+    shop = Shop(tmp_path)
+    shop.sql(
+        """
+        CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
+        INSERT INTO customer VALUES (1, 'Ana', 'ana@example.org'), (2, 'Bo', NULL), (3, 'Cy', 'cy@example.org');
+        CREATE TABLE line (order_no TEXT, line INTEGER, amount NUMERIC, PRIMARY KEY (order_no, line));
+        INSERT INTO line VALUES ('A,1', 1, 10), ('A,1', 2, 20), ('B', 1, 30);
+        """
+    )
+    yield shop
+    for project in shop.opened:
+        project.close()
