@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check bench clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
 	@echo "make test    run all tests"
 	@echo "make check   lint, types, and the consistency of what is installed"
+	@echo "make bench   measure the engine against two baselines"
 	@echo "make clean   remove everything that these commands made"
 
 setup: $(VENV)/.ready
@@ -37,6 +38,13 @@ check: setup
 	@$(BIN)/mypy src hookspecs/src $(patsubst %,%src,$(MEMBERS))
 	@MYPYPATH=docs/examples/music_shop $(BIN)/mypy docs/examples/music_shop
 	@$(BIN)/python -m pip check --disable-pip-version-check
+
+bench: setup $(VENV)/.ready-bench
+	@$(BIN)/python benchmarks $(ARGS)
+
+$(VENV)/.ready-bench: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[bench]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

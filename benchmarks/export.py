@@ -1,0 +1,64 @@
+"""How quickly a whole table is exported, beside two baselines."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from figures import Figure
+from processes import run_contender
+from source_table import make_source
+
+CONTENDERS = ("plain_loop", "with_contraflow", "with_dlt")
+_LEAST_OF_PLAIN_LOOP = 0.30
+_LEAST_OF_DLT = 3.0
+
+
+def measure_export(directory: Path, rows: int, repetitions: int, tell: Callable[[str], None]) -> list[Figure]:
+    """Export the table with each contender, again and again in turn, so that a busy machine hinders all of them.
+
+    Args:
+        directory: Where the source database is kept.
+        rows: Size of the table.
+        repetitions: How many times each contender runs.
+        tell: Told of the progress.
+
+    Returns:
+        Rates, which are medians, and ratios, which are medians of the ratios within a repetition.
+    """
+    source = directory / f"source-{rows}.db"
+    make_source(source, rows)
+    runs: dict[str, list[dict[str, Any]]] = {"plain_loop": [], "with_contraflow": [], "with_dlt": [], "second_run": []}
+    for number in range(1, repetitions + 1):
+        for contender in CONTENDERS:
+            tell(f"export of {rows:,} rows, {number} of {repetitions}: {contender}")
+            twice = ("2",) if contender == "with_contraflow" else ()
+            first, *second = run_contender(contender, source, rows, *twice)["runs"]
+            runs[contender].append(first)
+            runs["second_run"] += second
+    return _figures(runs, rows)
+
+
+def _figures(runs: dict[str, list[dict[str, Any]]], rows: int) -> list[Figure]:
+    def rate(name: str, contender: str) -> Figure:
+        wall = statistics.median(run["wall_seconds"] for run in runs[contender])
+        user = statistics.median(run["user_seconds"] for run in runs[contender])
+        note = f"{wall / rows * 1e6:.1f} µs a row, {user / rows * 1e6:.1f} µs of it CPU (user)"
+        return Figure(name=name, value=rows / wall, unit="rows/s", note=note)
+
+    def ratio(name: str, baseline: str, at_least: float) -> Figure:
+        pairs = list(zip(runs[baseline], runs["with_contraflow"], strict=True))
+        by_wall = statistics.median(base["wall_seconds"] / ours["wall_seconds"] for base, ours in pairs)
+        by_user = statistics.median(base["user_seconds"] / ours["user_seconds"] for base, ours in pairs)
+        return Figure(name=name, value=by_wall, unit="times", at_least=at_least, note=f"by CPU (user) {by_user:.2f}")
+
+    return [
+        rate("plain SQLAlchemy loop", "plain_loop"),
+        rate("contraflow, first run", "with_contraflow"),
+        rate("contraflow, nothing changed", "second_run"),
+        rate("dlt custom destination", "with_dlt"),
+        ratio("first run / plain loop", "plain_loop", _LEAST_OF_PLAIN_LOOP),
+        ratio("first run / dlt", "with_dlt", _LEAST_OF_DLT),
+    ]
