@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
     "contract": 2,
     "config": 2,
     "settings": 2,
+    "setting_types": 2,
     "source": 2,
     "readers": 2,
     "ledger": 1,

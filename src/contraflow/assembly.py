@@ -151,9 +151,12 @@ def assemble(
     problems: list[Problem] = []
     settings: Any = None
     capabilities = Capabilities()
-    settings_location = config.location(f"integrations.{integration.name}.settings")
+
+    def locate(path: str) -> Location:
+        return config.location(f"integrations.{integration.name}.settings{path}")
+
     try:
-        settings = structure_settings(export_job.settings, integration.settings, settings_location)
+        settings = structure_settings(export_job.settings, integration.settings, locate)
         redact.add(secret_values(settings))
         capabilities = _capabilities(export_job, settings, integration.connector)
     except ConfigError as error:

@@ -10,7 +10,7 @@ from contraflow.assembly import RunnableJob
 from contraflow.config import IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
 from contraflow.project import Project
-from contraflow_hookspecs import StepContext
+from contraflow_hookspecs import ConnectorError, StepContext
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +33,12 @@ def check(project: Project, *, connect: bool = False) -> Iterator[Finding]:
         project: The project; its configuration is loaded, so its files are valid.
         connect: Also ask each remote whether it talks to us.
     """
+    for finding in _findings(project, connect):
+        problems = tuple(project.redact.problem(problem) for problem in finding.problems)
+        yield attrs.evolve(finding, problems=problems, note=project.redact(finding.note))
+
+
+def _findings(project: Project, connect: bool) -> Iterator[Finding]:
     yield from _plugins(project)
     yield _source(project)
     yield _ledger(project)
@@ -44,7 +50,7 @@ def _plugins(project: Project) -> Iterator[Finding]:
     records = project.plugins.records
     for record in records:
         if record.error is not None:
-            problem = Problem(message=project.redact(record.error))
+            problem = Problem(message=record.error)
             yield Finding(subject=f"plugin {record.name} ({record.distribution})", problems=(problem,), fatal=False)
     usable = sum(record.error is None for record in records)
     yield Finding(subject="plugins", note=f"{usable} loaded")
@@ -56,7 +62,7 @@ def _source(project: Project) -> Finding:
     try:
         problems = tuple(project.source.check())
     except ContraflowError as error:
-        problems = _problems_of(project, error)
+        problems = _problems_of(error)
     return Finding(
         subject="source",
         problems=problems,
@@ -70,7 +76,7 @@ def _ledger(project: Project) -> Finding:
     except LedgerMissingError:
         return Finding(subject="ledger", note="not there yet; the first run makes it")
     except LedgerError as error:
-        return Finding(subject="ledger", problems=_problems_of(project, error))
+        return Finding(subject="ledger", problems=_problems_of(error))
     return Finding(subject="ledger", note=ledger.display_url)
 
 
@@ -79,7 +85,7 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
     try:
         names = project.job_names(integration)
     except ContraflowError as error:
-        yield Finding(subject=subject, problems=_problems_of(project, error))
+        yield Finding(subject=subject, problems=_problems_of(error))
         return
     for name in names:
         where = f"{subject}, job {name}"
@@ -87,7 +93,7 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
             job = project.assemble(integration, name)
             problems = tuple(project.step_problems(job))
         except ContraflowError as error:
-            yield Finding(subject=where, problems=_problems_of(project, error))
+            yield Finding(subject=where, problems=_problems_of(error))
             continue
         note = _counted(len(job.steps), "step", "steps") + ("" if integration.enabled else ", disabled")
         yield Finding(subject=where, problems=problems, note=note)
@@ -110,16 +116,16 @@ def _connection(project: Project, job: RunnableJob, where: str) -> Finding:
             with opener(job.settings) as resource:
                 answer = project.plugins.check_connection(job.connector, attrs.evolve(context, resource=resource))
     except Exception as error:  # noqa: BLE001 - whatever the remote or the connector says is the finding
-        return Finding(subject=subject, problems=_problems_of(project, error))
-    return Finding(subject=subject, note=project.redact(answer))
+        return Finding(subject=subject, problems=_problems_of(error))
+    return Finding(subject=subject, note=answer)
 
 
 def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _problems_of(project: Project, error: Exception) -> tuple[Problem, ...]:
+def _problems_of(error: Exception) -> tuple[Problem, ...]:
     if isinstance(error, ConfigError):
-        return tuple(attrs.evolve(problem, message=project.redact(problem.message)) for problem in error.problems)
-    name = "" if isinstance(error, ContraflowError) else f"{type(error).__name__}: "
-    return (Problem(message=project.redact(f"{name}{error}")),)
+        return error.problems
+    name = "" if isinstance(error, ContraflowError | ConnectorError) else f"{type(error).__name__}: "
+    return (Problem(message=f"{name}{error}"),)

@@ -22,8 +22,8 @@ import pluggy
 
 from contraflow.config import JobDefinition, parse_jobs
 from contraflow.contract import check_implementation, describe
-from contraflow.errors import ConfigError, HookContractError, PluginError, Problem, near_match
-from contraflow_hookspecs import PROJECT_NAME, ExportJob, StepContext, specs
+from contraflow.errors import ConfigError, ContraflowError, HookContractError, PluginError, Problem, near_match
+from contraflow_hookspecs import PROJECT_NAME, ConnectorError, ExportJob, StepContext, specs
 
 _log = logging.getLogger("contraflow.plugins")
 
@@ -249,7 +249,7 @@ class Plugins:
         if not self.implements(name, "check_step"):
             return ()
         answer = self._ask("check_step", name, context=context)
-        if isinstance(answer, str) or not isinstance(answer, Sequence):
+        if isinstance(answer, str) or not isinstance(answer, Sequence) or any(type(each) is not str for each in answer):
             raise HookContractError(name, "check_step", describe(answer), "a sequence of sentences")
         return answer
 
@@ -259,7 +259,11 @@ class Plugins:
         Raises:
             Exception: Whatever keeps the connector from talking to its remote.
         """
-        return str(self._ask("check_connection", name, context=context))
+        answers = self.caller("check_connection", name)(context=context)
+        answer = answers[0] if answers else None
+        if not isinstance(answer, str):
+            raise HookContractError(name, "check_connection", describe(answer), "one line of text")
+        return answer
 
     def parameters(self, name: str, given: Mapping[str, Any]) -> Mapping[str, str] | None:
         """The step parameters that the named plugin understands; ``None`` if it does not say."""
@@ -296,7 +300,19 @@ class Plugins:
         return notify
 
     def _ask(self, hook: str, name: str, **arguments: Any) -> Any:
-        answers = self.caller(hook, name)(**arguments)
+        """What the named plugin answers to a hook that is called before anything runs.
+
+        Raises:
+            PluginError: It raised something. Said so, lest it looks like an error of contraflow's.
+        """
+        try:
+            answers = self.caller(hook, name)(**arguments)
+        except ContraflowError:  # of a built-in plugin
+            raise
+        except ConnectorError as error:
+            raise PluginError(f"plugin '{name}', {hook}: {error}") from error
+        except Exception as error:
+            raise PluginError(f"plugin '{name}' failed in {hook}: {type(error).__name__}: {error}") from error
         return answers[0] if answers else None  # pluggy leaves out answers of None
 
     def _implementers(self, hook: str) -> Sequence[str]:

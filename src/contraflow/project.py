@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -22,12 +24,14 @@ from contraflow.config import Configuration, IntegrationConfig, JobDefinition, l
 from contraflow.errors import ConfigError, ContraflowError, LedgerMissingError, Problem, near_match
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
-from contraflow.settings import secret_values
 from contraflow_hookspecs import JobExecution, Key, StepContext
 
 if TYPE_CHECKING:
     from contraflow.ledger import DeadLetter, Ledger
     from contraflow.source import Source
+
+
+_log = logging.getLogger("contraflow.project")
 
 
 def utc_now() -> datetime:
@@ -172,15 +176,19 @@ class Project:
     def definitions(self) -> Mapping[str, JobDefinition]:
         """Every job that is defined: by the connectors that are in use, and, with precedence, by the project's job files.
 
-        Raises:
-            ConfigError: With every problem found.
+        A connector that fails to say what it brings is passed over: that is the trouble of its own integrations alone.
         """
         definitions: dict[str, JobDefinition] = {}
         for connector in dict.fromkeys(each.connector for each in self.config.integrations.values()):
-            if connector in self.plugins.names:
-                for job in self.plugins.export_jobs(connector):
-                    definitions |= self.plugins.definitions(connector, job)
+            with suppress(ContraflowError):
+                definitions |= self._brought_by(connector)
         return {**definitions, **self._own_definitions}
+
+    def _brought_by(self, connector: str) -> Mapping[str, JobDefinition]:
+        definitions: dict[str, JobDefinition] = {}
+        for job in self.plugins.export_jobs(connector):
+            definitions |= self.plugins.definitions(connector, job)
+        return definitions
 
     def integration(self, name: str) -> IntegrationConfig:
         """The integration of this name.
@@ -208,7 +216,7 @@ class Project:
         try:
             names = self.job_names(integration)
         except ContraflowError as error:
-            yield self._overview(integration, "", problem=str(error))
+            yield self._overview(integration, "", problem=self.redact(str(error)))
             return
         for name in names:
             problem = None
@@ -285,9 +293,8 @@ class Project:
         Raises:
             ConfigError: With every problem found.
         """
-        runnable = assemble(self.config, self.plugins, self.definitions, integration, job)
-        self.redact.add(secret_values(runnable.settings))
-        return runnable
+        definitions = {**self._brought_by(integration.connector), **self.definitions}
+        return assemble(self.config, self.plugins, definitions, integration, job, redact=self.redact)
 
     def step_problems(self, job: RunnableJob) -> Iterator[Problem]:
         """What the plugins of a job's steps object to, before anything runs."""
@@ -304,7 +311,7 @@ class Project:
             )
             for plugin in step.plugins:
                 for sentence in self.plugins.check_step(plugin, context):
-                    yield Problem(message=self.redact(f"step '{step.key}': {sentence}"), location=step.location)
+                    yield self.redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))
 
     def sync(
         self,
@@ -359,7 +366,7 @@ class Project:
         if problems:
             raise ConfigError(*problems)
         requests = step_requests(runnable, run, self.source)
-        execution, _ = JobRun(
+        execution, stop = JobRun(
             job=runnable,
             steps=requests,
             parameters={**merged, **({"ids": ids} if ids is not None else {})},
@@ -370,6 +377,8 @@ class Project:
             now=self._now,
             explain=explain_lazy_load,
         ).execute()
+        if stop is not None:
+            _log.debug("execution %d ended before its time", execution.id, exc_info=stop)
         return execution
 
     # Asking the ledger

@@ -12,11 +12,16 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+import attrs
+
+from contraflow.errors import Problem
 
 MASK = "***"
 
 _SHORTEST = 4  # Shorter values are not worth hiding, and hiding them would eat ordinary words.
+_SECRET_OPTION = re.compile(r"pass|pwd|secret|token|key$|signature|credential", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
@@ -25,7 +30,7 @@ class Redactor:
 
     Args:
         secrets: The values to hide, also in their URL-quoted and JSON-escaped forms. Of a value that is a URL only the
-            password is hidden.
+            password is hidden, and options such as ``?password=…`` and ``?api_key=…``.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -58,6 +63,16 @@ class Redactor:
             return [self.value(each) for each in value]
         return value
 
+    def problem(self, problem: Problem) -> Problem:
+        """Redact what a problem of the configuration says."""
+        return attrs.evolve(
+            problem,
+            message=self(problem.message),
+            found=problem.found and self(problem.found),
+            expected=problem.expected and self(problem.expected),
+            hint=problem.hint and self(problem.hint),
+        )
+
     def traceback(self, error: BaseException) -> str:
         """Format an exception with its traceback and its causes, redacted."""
         return self("".join(traceback.format_exception(error)))
@@ -82,5 +97,6 @@ def _sensitive_parts(secret: str) -> list[str]:
     except ValueError:
         return [secret] if len(secret) >= _SHORTEST else []
     if parts.scheme and parts.netloc:
-        return [each for each in {password or "", unquote(password or "")} if len(each) >= _SHORTEST]
+        options = (value for name, value in parse_qsl(parts.query) if _SECRET_OPTION.search(name))
+        return [each for each in {password or "", unquote(password or ""), *options} if len(each) >= _SHORTEST]
     return [secret] if len(secret) >= _SHORTEST else []

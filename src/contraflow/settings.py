@@ -6,43 +6,68 @@ value is taken as such where the field wants one, since the environment knows on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from contraflow.errors import ConfigError, Location, Problem, near_match
+from contraflow.redaction import Redactor
+from contraflow.setting_types import declared, in_words, kind_of, options
+
+if TYPE_CHECKING:
+    from cattrs import ForbiddenExtraKeysError
 
 _TRUTH = {"true": True, "false": False}
 
 
-def structure_settings(cls: type[Any] | None, raw: Mapping[str, Any], location: Location) -> Any:
+class _MismatchError(TypeError):
+    """A value is not of the field's type."""
+
+    def __init__(self, value: Any, expected: str, hint: str | None = None) -> None:
+        super().__init__(f"expected {expected}, found {kind_of(value)}")
+        self.found = kind_of(value)
+        self.expected = expected
+        self.hint = hint
+
+
+def structure_settings(cls: type[Any] | None, raw: Mapping[str, Any], locate: Callable[[str], Location]) -> Any:
     """Make the settings object.
 
     Args:
         cls: The connector's settings class (attrs), or ``None`` if it takes no settings.
         raw: The mapping under ``settings:``, environment already filled in.
-        location: Where that mapping stands.
+        locate: Where a setting stands, by its path below ``settings``: ``""``, ``".url"``, ``".routes[0].path"``.
 
     Raises:
-        ConfigError: One problem for each setting that is missing, unknown, or of the wrong type. Values are not shown.
+        ConfigError: One problem for each setting that is missing, unknown, or not valid. What the class declares secret is
+            not shown.
     """
     if cls is None:
         if raw:
             raise ConfigError(
-                Problem(message="this connector takes no settings", location=location, found=", ".join(raw))
+                Problem(message="this connector takes no settings", location=locate(""), found=", ".join(raw))
             )
         return None
-    from cattrs import (
-        BaseValidationError,
-    )  # here, because importing cattrs takes longer than `contraflow --version` may
+    from cattrs import BaseValidationError  # here, because importing cattrs takes longer than `--version` may
 
     try:
-        return _converter().structure(dict(raw), cls)
+        written = list(declared(cls, dict(raw)))
+        # cattrs would take a text for the list of its letters.
+        no_lists = [each.path for each in written if each.is_list and isinstance(each.raw, str)]
+        complaints = _Complaints(locate, no_lists)
+        problems = list(complaints.texts_for_lists())
+        settings = _converter().structure(dict(raw), cls)
     except BaseValidationError as error:
-        raise ConfigError(*_problems(error, location, ())) from None
-    except (TypeError, ValueError) as error:
-        raise ConfigError(Problem(message=f"the settings are not valid: {error}", location=location)) from None
+        problems += complaints.of(error, "", cls)
+    except Exception as error:  # the class's own annotations cannot be resolved, or are of types that nobody can make
+        message = f"the connector's settings class {cls.__qualname__} cannot be used: {type(error).__name__}: {error}"
+        raise ConfigError(Problem(message=message, location=locate(""))) from error
+    if problems:
+        hide = Redactor(text for each in written if each.secret for text in _texts(each.raw))
+        raise ConfigError(*(hide.problem(problem) for problem in problems))
+    return settings
 
 
 def secret_values(settings: Any) -> Iterator[str]:
@@ -50,7 +75,7 @@ def secret_values(settings: Any) -> Iterator[str]:
     if isinstance(settings, Mapping):
         for each in settings.values():
             yield from secret_values(each)
-    elif isinstance(settings, list | tuple):
+    elif isinstance(settings, list | tuple | set | frozenset):
         for each in settings:
             yield from secret_values(each)
     elif attrs.has(type(settings)):
@@ -62,14 +87,22 @@ def secret_values(settings: Any) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+    elif isinstance(value, bytes):
+        yield value.decode(errors="replace")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)  # a PIN that YAML took for a number
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from _texts(each)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set | frozenset):
         for each in value:
             yield from _texts(each)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _texts(getattr(value, field.name))
 
 
+@cache
 def _converter() -> Any:
     from cattrs import Converter
 
@@ -82,7 +115,8 @@ def _converter() -> Any:
 def _text(value: Any, _: Any) -> str:
     if isinstance(value, str):
         return value
-    raise TypeError(f"expected text, found {_kind(value)}: put it in quotes")
+    scalar = isinstance(value, int | float)
+    raise _MismatchError(value, "text", "put it in quotes" if scalar else None)
 
 
 def _integer(value: Any, _: Any) -> int:
@@ -90,7 +124,7 @@ def _integer(value: Any, _: Any) -> int:
         return value
     if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
         return int(value)
-    raise TypeError(f"expected a whole number, found {_kind(value)}")
+    raise _MismatchError(value, "a whole number")
 
 
 def _number(value: Any, _: Any) -> float:
@@ -101,7 +135,7 @@ def _number(value: Any, _: Any) -> float:
             return float(value)
         except ValueError:
             pass
-    raise TypeError(f"expected a number, found {_kind(value)}")
+    raise _MismatchError(value, "a number")
 
 
 def _truth(value: Any, _: Any) -> bool:
@@ -109,54 +143,80 @@ def _truth(value: Any, _: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    raise TypeError(f"expected true or false, found {_kind(value)}")
+    raise _MismatchError(value, "true or false")
 
 
-def _kind(value: Any) -> str:
-    names = {
-        str: "text",
-        bool: "a truth value",
-        int: "a whole number",
-        float: "a number",
-        dict: "a mapping",
-        list: "a list",
-    }
-    return "nothing" if value is None else names.get(type(value), type(value).__name__)
+@attrs.frozen
+class _Complaints:
+    """Turns what cattrs raises into problems.
 
+    Args:
+        locate: Where a setting stands.
+        no_lists: Paths of texts where a list is due, about which nothing else needs to be said.
+    """
 
-def _problems(error: BaseException, location: Location, path: tuple[str, ...]) -> Iterator[Problem]:
-    from cattrs import (
-        AttributeValidationNote,
-        ClassValidationError,
-        ForbiddenExtraKeysError,
-        IterableValidationError,
-        IterableValidationNote,
-    )
+    locate: Callable[[str], Location]
+    no_lists: Sequence[str]
 
-    if isinstance(error, ClassValidationError | IterableValidationError):
-        for inner in error.exceptions:
-            notes = [
-                n
-                for n in getattr(inner, "__notes__", ())
-                if isinstance(n, AttributeValidationNote | IterableValidationNote)
-            ]
-            below = [str(note.name if isinstance(note, AttributeValidationNote) else note.index) for note in notes[:1]]
-            yield from _problems(inner, location, (*path, *below))
-        return
-    where = attrs.evolve(location, path=".".join(part for part in (location.path, *path) if part))
-    if isinstance(error, ForbiddenExtraKeysError):
+    def of(self, error: BaseException, path: str, kind: Any) -> Iterator[Problem]:
+        from cattrs import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+
+        if any(path.startswith(each) for each in self.no_lists):
+            return
+        if isinstance(error, ClassValidationError | IterableValidationError):
+            for inner in error.exceptions:
+                owner = error.cl if isinstance(error, ClassValidationError) else kind
+                yield from self.of(inner, *_place(inner, path, owner))
+        elif isinstance(error, ForbiddenExtraKeysError):
+            yield from self._unknown(error, path)
+        elif isinstance(error, KeyError) and path.endswith(f"{error.args[0]}"):
+            message = f"the setting '{path[1:]}' is missing"
+            yield Problem(message=message, location=self.locate(path), expected=in_words(kind))
+        else:
+            yield _invalid(error, path, self.locate(path), kind)
+
+    def _unknown(self, error: ForbiddenExtraKeysError, path: str) -> Iterator[Problem]:
         fields = [field.alias for field in attrs.fields(error.cl)]
         for name in sorted(error.extra_fields):
             yield Problem(
                 message=f"unknown setting '{name}'",
-                location=where,
+                location=self.locate(f"{path}.{name}"),
                 expected=", ".join(fields),
                 hint=near_match(name, fields),
             )
-    elif isinstance(error, KeyError):
-        name = str(error.args[0])
-        yield Problem(message=f"the setting '{name}' is missing", location=where, expected=name)
-    elif isinstance(error, AttributeError):  # cattrs looked for keys in something that has none
-        yield Problem(message="the setting is not valid: expected a mapping", location=where)
-    else:
-        yield Problem(message=f"the setting is not valid: {error}", location=where)
+
+    def texts_for_lists(self) -> Iterator[Problem]:
+        """The problems of ``no_lists``."""
+        for path in self.no_lists:
+            yield Problem(
+                message=f"the setting '{path[1:]}' is not valid",
+                location=self.locate(path),
+                found="text",
+                expected="a list",
+                hint="put it in brackets: [ ]",
+            )
+
+
+def _place(error: BaseException, path: str, kind: Any) -> tuple[str, Any]:
+    """Path and type of the part that an error is about, from the notes of cattrs."""
+    from cattrs import AttributeValidationNote, IterableValidationNote
+
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f"{path}.{note.name}", note.type
+        if isinstance(note, IterableValidationNote):
+            return f"{path}[{note.index}]" if isinstance(note.index, int) else f"{path}.{note.index}", note.type
+    return path, kind
+
+
+def _invalid(error: BaseException, path: str, location: Location, kind: Any) -> Problem:
+    what = f"the setting '{path[1:]}' is not valid" if path else "the settings are not valid"
+    if isinstance(error, _MismatchError):
+        return Problem(message=what, location=location, found=error.found, expected=error.expected, hint=error.hint)
+    if choices := options(kind):
+        return Problem(message=what, location=location, expected=f"one of {', '.join(choices)}")
+    if isinstance(error, AttributeError):  # cattrs looked for keys in something that has none
+        return Problem(message=what, location=location, expected=in_words(kind) or "a mapping")
+    # attrs' own validators add the field and the value to the message.
+    reason = error.args[0] if error.args and isinstance(error.args[0], str) else error
+    return Problem(message=f"{what}: {reason}", location=location)

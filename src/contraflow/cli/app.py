@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +14,12 @@ import click
 
 from contraflow import __version__
 from contraflow.cli import exit_codes
-from contraflow.errors import ConfigError, ContraflowError
+from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.redaction import RedactingFormatter, Redactor
 
 COMMANDS = ("init", "check", "jobs", "plugins", "sync", "status", "dead-letters")
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @attrs.define
@@ -47,47 +47,77 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the one that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            hint = near_match(args[0], COMMANDS)
+            if hint is None:
+                raise
+            raise click.UsageError(f"{error.message} D{hint.removeprefix('d')}", ctx) from None
+
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run, and turn errors into one clear message and an exit code."""
-        state = State()
+        # Known before the arguments are parsed, since also the answer to wrong ones must be JSON.
+        state = State(json="--json" in (sys.argv[1:] if args is None else args))
         try:
-            return super().main(args, *rest, **{**options, "obj": state})
+            code = super().main(args, *rest, **{**options, "obj": state, "standalone_mode": False})
+        except click.Abort:  # what click makes of Ctrl-C
+            code = exit_codes.INTERRUPTED
+            report("Interrupted.", code, state)
+        except click.ClickException as error:
+            code = error.exit_code
+            if state.json:
+                report(error.format_message(), code, state)
+            else:
+                error.show()
         except ContraflowError as error:
-            report(error, state)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            sys.exit(exit_codes.INTERRUPTED)
+            code = error.exit_code
+            report(str(error), code, state, error)
         except Exception as error:  # noqa: BLE001 - the last resort: still one message, no traceback unless asked for
-            report(error, state)
-            sys.exit(exit_codes.INTERNAL)
+            code = exit_codes.INTERNAL
+            report(f"Inside contraflow: {type(error).__name__}: {error}", code, state, error)
+            if not state.json:
+                click.echo(
+                    "This is an error in contraflow itself. Please report it, with the output of --debug.", err=True
+                )
+        sys.exit(code or exit_codes.OK)
 
 
-def report(error: Exception, state: State) -> None:
-    """Say what went wrong: to people on standard error, with ``--json`` to programs on standard output."""
-    expected = isinstance(error, ContraflowError)
-    text = state.redact(str(error)) if expected else state.redact(f"{type(error).__name__}: {error}")
+def report(text: str, code: int, state: State, error: Exception | None = None) -> None:
+    """Say what went wrong: to people on standard error, with ``--json`` to programs on standard output.
+
+    Args:
+        text: What went wrong.
+        code: The exit code.
+        state: Knows the secrets, and whether JSON is wanted.
+        error: What was raised, for its problems, and for ``--debug`` its traceback.
+    """
+    from contraflow.cli.output import print_json, printable
+
     if state.json:
-        problems = error.problems if isinstance(error, ConfigError) else ()
-        listed = [
-            {
-                "message": state.redact(problem.message),
-                "file": problem.location.file,
-                "line": problem.location.line,
-                "path": problem.location.path or None,
-                "found": problem.found and state.redact(problem.found),
-                "expected": problem.expected,
-                "hint": problem.hint and state.redact(problem.hint),
-            }
-            for problem in problems
-        ]
-        click.echo(json.dumps({"error": text, "problems": listed}, indent=2, ensure_ascii=False))
-    elif expected:
-        click.echo(f"Error: {text}", err=True)
+        problems = [_plain(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
+        print_json(state.redact.value({"error": text, "problems": problems, "exit": code}))
     else:
-        click.echo(f"Error inside contraflow: {text}\nPlease report it, with the output of --debug.", err=True)
-    if state.debug:
-        click.echo(state.redact("".join(traceback.format_exception(error))), err=True)
+        click.echo(printable(state.redact(f"Error: {text}" if error is not None else text)), err=True)
+    if state.debug and error is not None:
+        click.echo(printable(state.redact.traceback(error)), err=True)
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    location = problem.location
+    return {
+        "message": problem.message,
+        "file": location.file,
+        "line": location.line,
+        "path": location.path or None,
+        "found": problem.found,
+        "expected": problem.expected,
+        "hint": problem.hint,
+    }
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -111,16 +141,27 @@ def app(state: State, project: str, debug: bool) -> None:
     Start with `contraflow init`, which makes a small project that runs. In a project, `contraflow check` says whether
     everything is in order, and `contraflow sync INTEGRATION` synchronises.
 
-    Every command has --help, and --json for programs. Exit codes: 0 done; 1 the run failed; 2 usage or configuration;
-    3 done, some items rejected; 4 done, some items in doubt; 6 ledger; 70 internal; 75 try again later; 130 interrupted.
+    Every command has --help, and --json for programs. Exit codes: 0 done; 1 failed; 2 usage or configuration, nothing was
+    started; 3 done, but some items were rejected; 4 some items are in doubt; 6 ledger; 70 internal; 75 try again later;
+    130 interrupted.
     """
     state.project, state.debug = project, debug
-    handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter(state.redact))
-    logger = logging.getLogger("contraflow")
-    logger.handlers = [handler]
-    logger.propagate = False
     level = os.environ.get("CONTRAFLOW_LOG", "DEBUG" if debug else "WARNING").upper()
-    if level not in logging.getLevelNamesMapping():
-        raise click.UsageError(f"CONTRAFLOW_LOG: found '{level}', expected DEBUG, INFO, WARNING or ERROR")
-    logger.setLevel(level)
+    if level not in _LEVELS:
+        raise click.UsageError(f"CONTRAFLOW_LOG: found '{level}', expected one of {', '.join(_LEVELS)}")
+    log_to_stderr(level, state.redact)
+
+
+def log_to_stderr(level: str, redact: Redactor) -> None:
+    """Send the log to standard error, without secrets.
+
+    Everybody's: what a connector or one of its libraries logs under a name of its own may hold a secret just as well. The
+    level is contraflow's, and that of ``context.logger``; of strangers, warnings are shown.
+    """
+    root = logging.getLogger()
+    for former in [each for each in root.handlers if isinstance(each.formatter, RedactingFormatter)]:
+        root.removeHandler(former)
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(redact))
+    root.addHandler(handler)
+    logging.getLogger("contraflow").setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from contraflow_hookspecs import BatchStatus, JobExecution
@@ -21,7 +22,7 @@ MEANINGS: Mapping[int, str] = {
     FAILED: "the run failed; what was settled stays settled",
     CONFIGURATION: "usage or configuration; nothing was started",
     REJECTED: "done, but some items were rejected: see `contraflow dead-letters`",
-    IN_DOUBT: "done, but the fate of some items is unknown: see `contraflow status`",
+    IN_DOUBT: "the fate of some items is unknown: see `contraflow status`",
     LEDGER: "the ledger cannot be opened, trusted or written",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
@@ -33,11 +34,15 @@ def exit_code(execution: JobExecution) -> int:
     """The exit code that an execution earns."""
     if execution.status is BatchStatus.STOPPED:
         return INTERRUPTED
-    if execution.status is not BatchStatus.COMPLETED:
-        return {"UNAVAILABLE": LATER, "INVARIANT": INTERNAL}.get(execution.exit_code, FAILED)
-    counts = execution.counts
-    if counts.get("in_doubt"):
+    if execution.exit_code == "INVARIANT":
+        return INTERNAL
+    counts: Counter[str] = Counter()  # of all steps, those outside of the headline included
+    for step in execution.steps:
+        counts.update(step.counts)
+    if counts.get("in_doubt"):  # also of a run that failed: nothing else asks for a person's eyes as much
         return IN_DOUBT
+    if execution.status is not BatchStatus.COMPLETED:
+        return LATER if execution.exit_code == "UNAVAILABLE" else FAILED
     if counts.get("rejected"):
         return REJECTED
     return LATER if counts.get("deferred") else OK

@@ -24,14 +24,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def json_option(function: _F) -> _F:
     """Give a command the option ``--json``."""
-
-    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-        ctx.ensure_object(State).json = value
-        return value
-
-    return click.option("--json", "as_json", is_flag=True, callback=remember, help="Print JSON, for programs.")(
-        function
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
 def load_project(state: State) -> Project:
@@ -42,8 +35,9 @@ def load_project(state: State) -> Project:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    """Print a value as JSON; in ASCII where the output has not room for all characters."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=not unicode))
 
 
 def plain(value: Any) -> Any:

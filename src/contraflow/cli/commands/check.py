@@ -11,7 +11,7 @@ from contraflow.cli.exit_codes import CONFIGURATION
 from contraflow.cli.output import json_option, load_project, print_json, printable
 
 
-@click.command("check")
+@click.command("check", short_help="Say whether everything is in order, and what is not.")
 @click.option("--connect", is_flag=True, help="Also ask each remote whether it talks to us.")
 @json_option
 @click.pass_obj

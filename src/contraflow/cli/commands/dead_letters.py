@@ -8,7 +8,7 @@ from contraflow.cli.app import State
 from contraflow.cli.output import json_option, load_project, print_json, print_table
 
 
-@click.command("dead-letters")
+@click.command("dead-letters", short_help="List the items that were rejected, and why.")
 @click.option("--integration", metavar="NAME", help="Only of this integration.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @json_option

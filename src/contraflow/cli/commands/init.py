@@ -16,7 +16,7 @@ _FILES = ("contraflow.yaml", "jobs.yml", "address_book.py")
 _DATABASE = "shop.db"
 
 
-@click.command("init")
+@click.command("init", short_help="Make a small project that runs.")
 @click.argument("directory", default=".", type=click.Path(file_okay=False, path_type=Path))
 @json_option
 @click.pass_obj

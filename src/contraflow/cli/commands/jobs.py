@@ -11,7 +11,7 @@ from contraflow.cli.exit_codes import CONFIGURATION
 from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
 
 
-@click.command("jobs")
+@click.command("jobs", short_help="List what can be run.")
 @json_option
 @click.pass_obj
 def command(state: State, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import attrs
 import click
 
 from contraflow.cli.app import State
@@ -11,7 +12,7 @@ from contraflow.cli.exit_codes import CONFIGURATION
 from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
 
 
-@click.command("plugins")
+@click.command("plugins", short_help="List what is installed, and what is broken.")
 @json_option
 @click.pass_obj
 def command(state: State, as_json: bool) -> None:
@@ -28,10 +29,10 @@ def command(state: State, as_json: bool) -> None:
     try:
         with load_project(state) as project:
             records = project.plugins.records
-    except ConfigError:
-        records = (
-            Plugins().records
-        )  # outside of a project, or with a broken one: what is installed is still of interest
+    except ConfigError as error:  # outside of a project, or in a broken one: what is installed is still of interest
+        click.echo(f"Only what is installed, since the project cannot be read: {printable(str(error))}", err=True)
+        records = Plugins().records
+    records = tuple(attrs.evolve(each, error=each.error and state.redact(each.error)) for each in records)
     if as_json:
         print_json({"plugins": records})
     else:
@@ -46,5 +47,5 @@ def command(state: State, as_json: bool) -> None:
         print_table(["plugin", "from", "implements"], rows)
         for each in records:
             if each.error:
-                click.echo(f"\n{each.name}: {printable(state.redact(each.error))}")
+                click.echo(f"\n{each.name}: {printable(each.error)}")
     sys.exit(CONFIGURATION if any(each.error for each in records) else 0)

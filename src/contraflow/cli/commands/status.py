@@ -9,7 +9,7 @@ from contraflow.cli.output import json_option, load_project, print_json, print_t
 from contraflow.cli.progress import outcomes
 
 
-@click.command("status")
+@click.command("status", short_help="Show what ran, and which items are still owed.")
 @click.argument("integration", required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=5, show_default=True, help="At most so many executions.")
 @json_option

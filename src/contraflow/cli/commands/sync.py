@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("read", "written", "unchanged", "filtered", "rejected", "deferred", "in_doubt")
 
 
-@click.command("sync")
+@click.command("sync", short_help="Export what a remote does not have yet, or has differently.")
 @click.argument("integration")
 @click.option("--job", metavar="NAME", help="Which job, if the integration has several.")
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="Only this step; may be repeated.")
