@@ -87,6 +87,16 @@ def test_values_that_python_takes_for_equal_but_remotes_do_not() -> None:
     assert len({fingerprint({"field": value}) for value in different}) == len(different)
 
 
+class Level(int):
+    pass
+
+
+def test_integers_of_any_size() -> None:
+    numbers = [2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**5000, hex(2**64)]
+    assert len({fingerprint({"field": number}) for number in numbers}) == len(numbers)
+    assert fingerprint({"field": Level(2**64)}) == fingerprint({"field": 2**64})
+
+
 def test_a_missing_field_is_not_an_empty_one() -> None:
     assert fingerprint({"a": None}) != fingerprint({})
 

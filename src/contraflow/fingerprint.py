@@ -12,12 +12,13 @@ import base64
 import datetime as dt
 import enum
 import hashlib
-import json
 import math
 import uuid
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any
+
+import orjson
 
 from contraflow_hookspecs import ItemError
 
@@ -28,9 +29,10 @@ MAX_DEPTH = 64
 
 _PREFIX = "fp1:"  # Names this canonical form, so that a later one can be told from it.
 _TAG = "\x00"  # Begins the key of a tagged value; keys of payloads may not contain it.
-_PLAIN = frozenset({str, int, bool, type(None)})
-
-_encode = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+_TAG_ENCODED = b"\\u0000"
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
+_PLAIN = _AS_THEY_ARE | {int}
+_INTEGERS = range(-(2**63), 2**64)  # what orjson encodes
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
@@ -41,24 +43,47 @@ def fingerprint(payload: Mapping[str, Any]) -> str:
             infinity, a lone surrogate, a value of an unknown type; or it is larger than :data:`MAX_BYTES` or deeper than
             :data:`MAX_DEPTH`. The reason names the field, never the value.
     """
-    for name, value in payload.items():
-        # The walk is several times dearer than the C encoder: most payloads are flat and plain, and skip it.
-        if type(value) not in _PLAIN or type(name) is not str or _TAG in name:
-            payload = _mapping(payload, "", 0)
-            break
-    try:
-        data = _encode(payload).encode()
-    except UnicodeEncodeError:
-        raise ItemError(
-            f"{_surrogate_field(payload)} has a lone surrogate, which is no character", code="payload"
-        ) from None
+    data = _encode_flat(payload)
+    if data is None:
+        data = _encode_any(payload)
     if len(data) > MAX_BYTES:
         raise ItemError(f"the payload has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed", code="payload_size")
     return _PREFIX + hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def _encode(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _encode_flat(payload: Mapping[str, Any]) -> bytes | None:
+    """Encode a payload that is its own canonical form, as most are; ``None`` if it has to be walked through."""
+    for value in payload.values():
+        kind = type(value)
+        if kind not in _PLAIN and not (kind is float and _is_plain(value)):
+            return None
+    try:
+        data = _encode(payload)
+    except orjson.JSONEncodeError:  # the walk finds out what it is
+        return None
+    return None if _TAG_ENCODED in data else data
+
+
+def _is_plain(value: float) -> bool:
+    return math.isfinite(value) and (value != 0.0 or math.copysign(1.0, value) > 0.0)
+
+
+def _encode_any(payload: Mapping[str, Any]) -> bytes:
+    canonical = _mapping(payload, "", 0)
+    try:
+        return _encode(canonical)
+    except orjson.JSONEncodeError:
+        raise ItemError(
+            f"{_surrogate_field(canonical)} has a lone surrogate, which is no character", code="payload"
+        ) from None
+
+
 def _canonical(value: Any, path: str, depth: int) -> Any:
-    if type(value) in _PLAIN:
+    if type(value) in _AS_THEY_ARE:
         return value
     if isinstance(value, enum.Enum):
         return _canonical(value.value, path, depth)
@@ -67,7 +92,8 @@ def _canonical(value: Any, path: str, depth: int) -> Any:
     if isinstance(value, float):
         return _finite(value, path)
     if isinstance(value, int):
-        return int(value)
+        number = int(value)
+        return number if number in _INTEGERS else {_TAG + "int": hex(number)}
     if isinstance(value, Mapping):
         return _mapping(value, path, depth)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -109,7 +135,9 @@ def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
             raise ItemError(f"{_field(path)} has a key of type {type(name).__name__}; keys are text", code="payload")
         if _TAG in name:
             raise ItemError(f"{_field(path)} has a key with a NUL character", code="payload")
-        result[str(name)] = _canonical(each, f"{path}.{name}" if path else name, depth)
+        if type(each) not in _AS_THEY_ARE:
+            each = _canonical(each, f"{path}.{name}" if path else name, depth)
+        result[str(name)] = each
     return result
 
 
@@ -139,8 +167,8 @@ def _decimal(value: Decimal, path: str) -> str:
 def _surrogate_field(payload: Mapping[str, Any]) -> str:
     for name, value in payload.items():
         try:
-            _encode({name: value}).encode()
-        except UnicodeEncodeError:
+            _encode({name: value})
+        except orjson.JSONEncodeError:
             return _field(name.encode("ascii", "backslashreplace").decode())
     return "the payload"
 
