@@ -28,15 +28,26 @@ MAX_DEPTH = 64
 """Deepest nesting of one payload."""
 
 _PREFIX = "fp1:"  # Names this canonical form, so that a later one can be told from it.
-_TAG = "\x00"  # Begins the key of a tagged value; keys of payloads may not contain it.
-_TAG_ENCODED = b"\\u0000"
+TAG = "\x00"
+"""Begins the key of a tagged value; keys of payloads may not contain it."""
+_NUL_ENCODED = b"\\u0000"
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
 _PLAIN = _AS_THEY_ARE | {int}
 _INTEGERS = range(-(2**63), 2**64)  # what orjson encodes
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
-    """Hash a payload.
+    """Hash a payload; raises what :func:`canonical` does."""
+    return fingerprint_of(canonical(payload))
+
+
+def fingerprint_of(data: bytes) -> str:
+    """Hash a canonical form."""
+    return _PREFIX + hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def canonical(payload: Mapping[str, Any]) -> bytes:
+    """Bring a payload into its canonical form: UTF-8 text, which :func:`contraflow.payloads.decode_payload` reads.
 
     Raises:
         ItemError: The payload holds something that no fingerprint is defined for: a key that is not text, NaN or an
@@ -48,7 +59,7 @@ def fingerprint(payload: Mapping[str, Any]) -> str:
         data = _encode_any(payload)
     if len(data) > MAX_BYTES:
         raise ItemError(f"the payload has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed", code="payload_size")
-    return _PREFIX + hashlib.blake2b(data, digest_size=16).hexdigest()
+    return data
 
 
 def _encode(value: Any) -> bytes:
@@ -65,7 +76,7 @@ def _encode_flat(payload: Mapping[str, Any]) -> bytes | None:
         data = _encode(payload)
     except orjson.JSONEncodeError:  # the walk finds out what it is
         return None
-    return None if _TAG_ENCODED in data else data
+    return None if _NUL_ENCODED in data else data
 
 
 def _is_plain(value: float) -> bool:
@@ -93,34 +104,36 @@ def _canonical(value: Any, path: str, depth: int) -> Any:
         return _finite(value, path)
     if isinstance(value, int):
         number = int(value)
-        return number if number in _INTEGERS else {_TAG + "int": hex(number)}
+        return number if number in _INTEGERS else {TAG + "int": hex(number)}
     if isinstance(value, Mapping):
         return _mapping(value, path, depth)
     if isinstance(value, bytes | bytearray | memoryview):
-        return {_TAG + "bytes": base64.b64encode(value).decode()}
+        return {TAG + "bytes": base64.b64encode(value).decode()}
     if isinstance(value, Sequence):
         return [_canonical(each, f"{path}[{index}]", _deeper(depth, path)) for index, each in enumerate(value)]
     if isinstance(value, Set):
         members = [_canonical(each, path, _deeper(depth, path)) for each in value]
-        return {_TAG + "set": sorted(members, key=_encode)}
+        return {TAG + "set": sorted(members, key=_encode)}
     return _tagged(value, path)
 
 
 def _tagged(value: Any, path: str) -> dict[str, str]:
     match value:
         case Decimal():
-            return {_TAG + "decimal": _decimal(value, path)}
+            return {TAG + "decimal": _decimal(value, path)}
         case dt.datetime():
             aware = value.tzinfo is not None
             return {
-                _TAG + ("instant" if aware else "datetime"): (value.astimezone(dt.UTC) if aware else value).isoformat()
+                TAG + ("instant" if aware else "datetime"): (value.astimezone(dt.UTC) if aware else value).isoformat()
             }
-        case dt.date() | dt.time():
-            return {_TAG + type(value).__name__: value.isoformat()}
+        case dt.date():
+            return {TAG + "date": value.isoformat()}
+        case dt.time():
+            return {TAG + "time": value.isoformat()}
         case dt.timedelta():
-            return {_TAG + "timedelta": f"{value.days},{value.seconds},{value.microseconds}"}
+            return {TAG + "timedelta": f"{value.days},{value.seconds},{value.microseconds}"}
         case uuid.UUID():
-            return {_TAG + "uuid": value.hex}
+            return {TAG + "uuid": value.hex}
     kind = type(value)
     raise ItemError(
         f"{_field(path)} has a value of the unknown type {kind.__module__}.{kind.__qualname__}", code="payload"
@@ -133,7 +146,7 @@ def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
     for name, each in value.items():
         if not isinstance(name, str):
             raise ItemError(f"{_field(path)} has a key of type {type(name).__name__}; keys are text", code="payload")
-        if _TAG in name:
+        if TAG in name:
             raise ItemError(f"{_field(path)} has a key with a NUL character", code="payload")
         if type(each) not in _AS_THEY_ARE:
             each = _canonical(each, f"{path}.{name}" if path else name, depth)
