@@ -35,6 +35,10 @@ def _leaves(error):
         (URL + "endpoints: {}", "endpoints"),
         (URL + "endpoints: {c: {}}", "expected create, update, upsert, delete, or a batch"),
         (ONE + "timeout: 0", "timeout"),
+        (ONE + "request_lifetime: 29.5", "request_lifetime: found 29.5, expected at least timeout (30)"),
+        (ONE + "request_lifetime: -1", "request_lifetime"),
+        (ONE + "request_lifetime: .nan", "request_lifetime"),
+        (ONE + "request_lifetime: .inf", "request_lifetime"),
         (ONE + "auth: {}", "expected exactly one of bearer, basic, header, oauth2; found none"),
         (ONE + "auth: {bearer: hunter2, header: {name: X, value: hunter2}}", "found bearer and header"),
         (ONE + 'auth: {bearer: "hunter2\\nX: y"}', "bearer holds a line break"),
@@ -106,6 +110,11 @@ def test_every_endpoint_must_be_able_to(structure):
     text = f"{URL}batch: {{path: /b, size: 40}}\nendpoints: {{c: {{{PAIR}, {delete}}}, d: {{create: {{path: /d}}}}}}"
     unable = _capabilities(structure(text))
     assert (unable.upsert, unable.delete, unable.confirm, unable.max_batch) == (False, False, False, 40)
+
+
+def test_the_life_of_a_request_can_be_said(structure):
+    said = ONE + "timeout: 0.5\nrequest_lifetime: %s"
+    assert [_capabilities(structure(said % seconds)).request_lifetime for seconds in (0.5, 120)] == [0.5, 120]
 
 
 def _capabilities(settings):

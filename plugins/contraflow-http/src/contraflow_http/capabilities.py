@@ -7,9 +7,6 @@ from contraflow_http.settings import Endpoint, Settings
 
 _WEAKEST_FIRST = (Idempotency.NONE, Idempotency.UPSERT, Idempotency.VERSIONED, Idempotency.KEY)
 
-_SLACK = 5.0
-"""Seconds that a request may spend in queues between us and the remote."""
-
 
 def capabilities_of(settings: Settings) -> Capabilities:
     """The capabilities that these settings describe."""
@@ -24,7 +21,7 @@ def capabilities_of(settings: Settings) -> Capabilities:
             batch.per_item for endpoint in endpoints if (batch := settings.batch_of(endpoint)) is not None
         ),
         max_batch=min(sizes, default=None),
-        request_lifetime=2 * settings.timeout + _SLACK,
+        request_lifetime=settings.lifetime,
     )
 
 

@@ -6,6 +6,7 @@ the remote is checked here; secrets are never shown, neither by ``repr`` nor in 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import attrs
@@ -23,6 +24,9 @@ from contraflow_http.template import parse_path
 from contraflow_http.values import Decimals
 
 _SECRET = {"secret": True}
+
+_SLACK = 5.0
+"""Seconds that a request may spend in queues between us and the remote, where nobody says how long it may."""
 
 
 def _secret(**options: Any) -> Any:
@@ -232,6 +236,8 @@ class Settings:
     """Sent with every request."""
     timeout: float = attrs.field(default=30.0, validator=attrs.validators.gt(0))
     """Seconds: to connect, to send, and to wait for the answer."""
+    request_lifetime: float | None = None
+    """Seconds after which a request that was sent can no longer take effect. Default: twice ``timeout``, and 5."""
     idempotency_header: str | None = attrs.field(default=None, validator=attrs.validators.optional(check_header_name))
     """The header by which the remote recognises a repeated request."""
     batch: Batch | None = None
@@ -246,6 +252,16 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         if self.batch and self.batch.form != "requests":
             raise ValueError("batch: a batch of records belongs to an endpoint")
+        if self.request_lifetime is not None and not self.timeout <= self.request_lifetime < math.inf:
+            raise ValueError(
+                f"request_lifetime: found {self.request_lifetime:g}, expected at least timeout ({self.timeout:g}): "
+                "a request that we still wait for can still take effect"
+            )
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds after which a request that was sent can no longer take effect."""
+        return 2 * self.timeout + _SLACK if self.request_lifetime is None else self.request_lifetime
 
     def batch_of(self, endpoint: Endpoint) -> Batch | None:
         """The batch through which the endpoint's changes go, or ``None`` for one request each."""
