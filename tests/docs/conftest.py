@@ -88,10 +88,10 @@ class Page:
 
 
 class AnyEnvironment(Mapping[str, str]):
-    """Every variable is set."""
+    """Every variable is set, and to something that is a URL, too."""
 
     def __getitem__(self, name: str) -> str:
-        return f"value of {name}"
+        return "sqlite:///value.db"
 
     def get(self, name: str, default: object = None) -> str:  # type: ignore[override]
         return self[name]
