@@ -77,6 +77,8 @@ class RunnableStep:
     parameters: Mapping[str, Any]
     """As the job file gives them, and the entity that the connector exports where the step names none."""
     location: Location
+    parameter_location: Callable[[str], Location] = attrs.field(repr=False)
+    """Where a parameter stands in the job file."""
     known_parameters: frozenset[str] | None
     """Every parameter that the step understands; ``None`` if one of its plugins does not say."""
     wants_ids: bool = False
@@ -209,8 +211,15 @@ def _capabilities(export_job: ExportJob, settings: Any, connector: str) -> Capab
     return declared
 
 
-def options_of(parameters: Mapping[str, Any], capabilities: Capabilities) -> StepOptions:
+def options_of(
+    parameters: Mapping[str, Any], capabilities: Capabilities, locate: Callable[[str], Location]
+) -> StepOptions:
     """Validate the engine's own parameters.
+
+    Args:
+        parameters: All parameters of the step.
+        capabilities: What the remote can do.
+        locate: Where a parameter was written.
 
     Raises:
         ConfigError: A value is of the wrong type or out of range.
@@ -224,7 +233,12 @@ def options_of(parameters: Mapping[str, Any], capabilities: Capabilities) -> Ste
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
             return value
         problems.append(
-            Problem(message=f"parameter '{name}'", found=repr(value), expected=f"a whole number from {least} on")
+            Problem(
+                message=f"parameter '{name}'",
+                location=locate(name),
+                found=repr(value),
+                expected=f"a whole number from {least} on",
+            )
         )
         return None
 
@@ -235,6 +249,7 @@ def options_of(parameters: Mapping[str, Any], capabilities: Capabilities) -> Ste
         problems.append(
             Problem(
                 message=f"parameter '{name}'",
+                location=locate(name),
                 found=repr(value),
                 expected=" or ".join(valid),
                 hint=near_match(str(value), valid),
@@ -292,13 +307,16 @@ class _Steps:
             services=step.services,
             parameters=parameters,
             location=step.location,
+            parameter_location=step.parameter_location,
             known_parameters=self._known_parameters(stages, parameters),
             wants_ids="reader" in stages and self._plugins.record(stages["reader"].plugin).name == _BY_ID,
             **stages,
         )
-        for problem in unknown_parameters(runnable, parameters):
-            location = step.parameter_location(problem.found or "")
-            self._problems.append(attrs.evolve(problem, location=location))
+        self._problems += unknown_parameters(runnable, parameters, step.parameter_location)
+        try:
+            options_of(parameters, Capabilities(), step.parameter_location)
+        except ConfigError as error:
+            self._problems += error.problems
         return runnable
 
     def _stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
@@ -347,6 +365,8 @@ class _Steps:
         plugin = self._config.services.get(name, name)
         if plugin not in self._plugins.names:
             found, hint = self._plugins.explain_missing(plugin)
+            near = near_match(name, {_ITEM, *self._config.classes}) if what == "class" else None
+            hint = f"{near} {hint}" if near else hint
             self._problem(f"step '{step.key}': {what} '{name}' is not provided", location, found=found, hint=hint)
             return None
         try:
@@ -379,16 +399,17 @@ class _Steps:
         self._problems.append(Problem(message=message, location=location, found=found, expected=expected, hint=hint))
 
 
-def unknown_parameters(step: RunnableStep, parameters: Mapping[str, Any]) -> Iterator[Problem]:
-    """A problem for each parameter that the step does not understand; ``found`` is its name."""
+def unknown_parameters(
+    step: RunnableStep, parameters: Mapping[str, Any], locate: Callable[[str], Location]
+) -> Iterator[Problem]:
+    """A problem for each parameter that the step does not understand."""
     if step.known_parameters is None:
         return
     for name in parameters:
         if name not in step.known_parameters:
             yield Problem(
                 message=f"step '{step.key}' does not understand the parameter '{name}'",
-                location=step.location,
-                found=name,
+                location=locate(name),
                 expected=", ".join(sorted(step.known_parameters)),
                 hint=near_match(name, step.known_parameters),
             )

@@ -173,6 +173,8 @@ class _Complaints:
             message = f"the setting '{path[1:]}' is missing"
             yield Problem(message=message, location=self.locate(path), expected=in_words(kind))
         else:
+            if len(error.args) > 1 and isinstance(error.args[1], attrs.Attribute):  # raised by a validator of attrs
+                path = f"{path}.{error.args[1].alias}"
             yield _invalid(error, path, self.locate(path), kind)
 
     def _unknown(self, error: ForbiddenExtraKeysError, path: str) -> Iterator[Problem]:

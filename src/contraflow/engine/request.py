@@ -15,8 +15,9 @@ import attrs
 from contraflow.assembly import RunnableJob, RunnableStep, options_of, unknown_parameters
 from contraflow.config import EXPORT, engine_parameter
 from contraflow.engine.job import StepRequest
-from contraflow.errors import ConfigError, Problem, near_match
+from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow.source import Source
+from contraflow.source.keys import KeyShape
 from contraflow_hookspecs import IdFilter
 
 
@@ -74,15 +75,15 @@ def _chosen(job: RunnableJob, names: Sequence[str]) -> Sequence[RunnableStep]:
 def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Source | None) -> StepRequest:
     given = _parameters_for(job, step, run.parameters)
     ids = _given_ids(given, run.ids)
-    unknown = [
-        attrs.evolve(problem, location=attrs.evolve(problem.location, file=None, line=None, path=f"parameter {name}"))
-        for name in given
-        for problem in unknown_parameters(step, {name: given[name]})
-    ]
+
+    def locate(name: str) -> Location:
+        return Location(path=f"parameter {name}") if name in given else step.parameter_location(name)
+
+    unknown = list(unknown_parameters(step, given, locate))
     if unknown:
         raise ConfigError(*unknown)
     parameters = {**step.parameters, **given}
-    options = options_of(parameters, job.capabilities)
+    options = options_of(parameters, job.capabilities, locate)
     parameters["batch_size"] = options.batch_size  # readers page by it
     return StepRequest(
         step=step, parameters=parameters, options=options, filter=_filter(step, parameters, ids, run.everything, source)
@@ -134,9 +135,20 @@ def _filter(
                 )
             )
         return IdFilter()
-    shape = source.key_shape(parameters) if source is not None else None
+    shape = _key_shape(step, parameters, source)
     if shape is not None:
         return IdFilter(ids=shape.parse(ids))
     many = ids if isinstance(ids, list | tuple) else [ids]
     keys = [tuple(each) if isinstance(each, list | tuple) else (each,) for each in many]
     return IdFilter(ids=tuple(dict.fromkeys(keys)))
+
+
+def _key_shape(step: RunnableStep, parameters: Mapping[str, Any], source: Source | None) -> KeyShape | None:
+    if source is None:
+        return None
+    try:
+        return source.key_shape(parameters)
+    except ConfigError as error:  # what is wrong with an entity says where; a name that is none does not know
+        place = step.parameter_location("entity")
+        problems = (each if each.location.file else attrs.evolve(each, location=place) for each in error.problems)
+        raise ConfigError(*problems) from None
