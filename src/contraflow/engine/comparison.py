@@ -154,7 +154,8 @@ def _intend(item: Prepared, state: ItemState | None, base: hashlib.blake2b) -> I
     else:
         generation = state.generation + 1
     digest = base.copy()
-    digest.update(f"{item.key_text}\x00{item.operation.value}\x00{generation}\x00{item.fingerprint}".encode())
+    # The fingerprint tells a removal, too.
+    digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
     change = Change(
         key=item.key,
         operation=item.operation,

@@ -64,15 +64,7 @@ class Preparation:
     _failures: int = 0
 
     def __iter__(self) -> Iterator[Prepared]:
-        for item in self._items():
-            self.items_read += 1
-            yield item if isinstance(item, Prepared) else self._prepare(item)
-
-    def _items(self) -> Iterator[Item | Prepared]:
-        answer = self.read(context=self.context)
-        if answer is None or not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-            raise HookContractError(self.reader, "read_items", describe(answer), "an iterable of Item")
-        items = iter(answer)
+        items = self._items()
         failures = 0
         try:
             while True:
@@ -83,16 +75,22 @@ class Preparation:
                 except ItemError as error:
                     failures += 1
                     self._check_reader(items, error, failures)
-                    yield _rejected(error.key or (), error.reason, error.code)
-                    continue
-                failures = 0
-                if type(item) is not Item:
-                    raise HookContractError(self.reader, "read_items", describe(item), "an Item")
-                yield item
+                    prepared = _rejected(error.key or (), error.reason, error.code)
+                else:
+                    failures = 0
+                    prepared = self._prepare(item)
+                self.items_read += 1
+                yield prepared
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
+
+    def _items(self) -> Iterator[Item]:
+        answer = self.read(context=self.context)
+        if answer is None or not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
+            raise HookContractError(self.reader, "read_items", describe(answer), "an iterable of Item")
+        return iter(answer)
 
     def _check_reader(self, items: Iterator[Item], error: ItemError, failures: int) -> None:
         if inspect.isgenerator(items):
@@ -106,6 +104,8 @@ class Preparation:
             ) from error
 
     def _prepare(self, item: Item) -> Prepared:
+        if type(item) is not Item:
+            raise HookContractError(self.reader, "read_items", describe(item), "an Item")
         key = item.key
         try:
             key_text = encode_key(key)
@@ -120,7 +120,7 @@ class Preparation:
                     self.filtered(item=item, skip=payload, context=self.context)
                 self._failures = 0
                 return Prepared(key, key_text, Operation.UPSERT, None, "", None)
-            if not isinstance(payload, Mapping):
+            if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
             prepared = Prepared(key, key_text, Operation.UPSERT, payload, fingerprint(payload), None)
         except ItemError as error:
