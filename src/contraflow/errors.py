@@ -7,7 +7,8 @@
     ├── PluginError            2   a plugin cannot be loaded, or breaks the contract at registration
     ├── SourceError            1   the source database cannot be reached or read
     ├── LedgerError            6   the ledger cannot be opened, trusted or written
-    │   └── LedgerMissingError     there is none yet
+    │   ├── LedgerMissingError     there is none yet
+    │   └── FencedError        5   another run has taken the job over; this one may record nothing more
     └── HookContractError      1   a plugin answered a hook with something that is no answer
 """
 
@@ -43,6 +44,12 @@ class LedgerError(ContraflowError):
 
 class LedgerMissingError(LedgerError):
     """There is no ledger yet: nothing ever ran."""
+
+
+class FencedError(LedgerError):
+    """Another run has taken the job over: this one may record nothing more, and must stop calling the remote."""
+
+    exit_code = 5
 
 
 class HookContractError(ContraflowError):

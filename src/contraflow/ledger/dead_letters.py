@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, bindparam, delete, select
 
 from contraflow.ledger.history import read_key
 from contraflow.ledger.items import ItemStore
@@ -62,17 +62,27 @@ def find(
     connection: Connection, *, integration: str | None, job: str | None, limit: int, after: int
 ) -> list[DeadLetter]:
     """The dead letters with an id above ``after``, by id."""
-    query = (
-        select(dead_letter, stream.c.integration, stream.c.job, stream.c.step)
-        .join(stream)
-        .where(dead_letter.c.id > after)
-        .order_by(dead_letter.c.id)
-        .limit(limit)
-    )
+    query = _letters().where(dead_letter.c.id > after).order_by(dead_letter.c.id).limit(limit)
     for column, name in ((stream.c.integration, integration), (stream.c.job, job)):
         if name is not None:
             query = query.where(column == name)
     return [DeadLetter(**_fields(dict(row))) for row in connection.execute(query).mappings()]
+
+
+def get(connection: Connection, number: int) -> DeadLetter | None:
+    """One dead letter."""
+    row = connection.execute(_letters().where(dead_letter.c.id == number)).mappings().one_or_none()
+    return None if row is None else DeadLetter(**_fields(dict(row)))
+
+
+def drop(connection: Connection, numbers: Sequence[int]) -> int:
+    """Forget dead letters; how many."""
+    statement = delete(dead_letter).where(dead_letter.c.id == bindparam("number"))
+    return sum(connection.execute(statement, {"number": number}).rowcount for number in set(numbers))
+
+
+def _letters() -> Select[Any]:
+    return select(dead_letter, stream.c.integration, stream.c.job, stream.c.step).join(stream)
 
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:

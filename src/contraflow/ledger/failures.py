@@ -50,6 +50,11 @@ def as_ledger_error(display: str) -> Iterator[None]:
         raise (error.orig or error) from None
 
 
+def is_connection_lost(error: DBAPIError) -> bool:
+    """Whether the connection broke, so that the fate of a COMMIT may be unknown."""
+    return error.connection_invalidated or (getattr(error.orig, "sqlstate", None) or "").startswith("08")
+
+
 def _meaning(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):

@@ -19,11 +19,23 @@ _BEGUN = {"status": BatchStatus.STARTED.value, "exit_code": "UNKNOWN", "exit_des
 
 
 def begin_job(
-    connection: Connection, *, integration: str, job: str, parameters: Mapping[str, Any], started: datetime
+    connection: Connection,
+    *,
+    integration: str,
+    job: str,
+    parameters: Mapping[str, Any],
+    started: datetime,
+    epoch: int | None,
 ) -> int:
     """Record that a job began; its number."""
     statement = job_execution.insert().values(
-        **_BEGUN, integration=integration, job=job, failures=[], parameters=dict(parameters), started=started
+        **_BEGUN,
+        integration=integration,
+        job=job,
+        failures=[],
+        parameters=dict(parameters),
+        started=started,
+        epoch=epoch,
     )
     return int(connection.execute(statement.returning(job_execution.c.id)).scalar_one())
 
@@ -44,8 +56,9 @@ def begin_step(
     total: int | None,
     started: datetime,
     checkpoint: Key | None,
+    request: str | None,
 ) -> StepRecord:
-    """Record that a step began. ``names`` are those of integration, job and step."""
+    """Record that a step began. ``names`` are those of integration, job and step; ``request`` is what it was asked."""
     stream_id = _stream_id(connection, names)
     statement = step_execution.insert().values(
         **_BEGUN,
@@ -58,6 +71,7 @@ def begin_step(
         in_summary=True,
         checkpoint=None if checkpoint is None else encode_key(checkpoint),
         started=started,
+        request=request,
     )
     return StepRecord(connection.execute(statement.returning(step_execution.c.id)).scalar_one(), stream_id)
 
@@ -86,12 +100,13 @@ def advance_step(
     _one(connection.execute(statement.values(values)).rowcount, step_execution_id)
 
 
-def resume_point(connection: Connection, names: tuple[str, str, str]) -> Key | None:
-    """The checkpoint of the latest execution of a step if that did not complete."""
+def resume_point(connection: Connection, names: tuple[str, str, str], request: str | None) -> Key | None:
+    """The checkpoint of the latest execution of a step that was asked the same, if that did not complete."""
     query = (
         select(step_execution.c.status, step_execution.c.checkpoint)
         .join(stream)
         .where(stream.c.integration == names[0], stream.c.job == names[1], stream.c.step == names[2])
+        .where(step_execution.c.request.is_not_distinct_from(request))
         .order_by(step_execution.c.id.desc())
         .limit(1)
     )
@@ -128,6 +143,13 @@ def read_key(text: str) -> Key:
         raise LedgerError(f"the ledger holds a row that contraflow did not write: {error}") from None
 
 
+def find_stream(connection: Connection, names: tuple[str, str, str]) -> int | None:
+    """The number of a step's stream, if it ever began."""
+    integration, job, step = names
+    query = select(stream.c.id).where(stream.c.integration == integration, stream.c.job == job, stream.c.step == step)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def _stream_id(connection: Connection, names: tuple[str, str, str]) -> int:
     """The number of a step's stream, which is made when first asked for."""
     if connection.dialect.name == "sqlite":
@@ -136,8 +158,9 @@ def _stream_id(connection: Connection, names: tuple[str, str, str]) -> int:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     integration, job, step = names
     connection.execute(insert(stream).values(integration=integration, job=job, step=step).on_conflict_do_nothing())
-    query = select(stream.c.id).where(stream.c.integration == integration, stream.c.job == job, stream.c.step == step)
-    return int(connection.execute(query).scalar_one())
+    found = find_stream(connection, names)
+    assert found is not None  # noqa: S101 - for the type checker: it was just made
+    return found
 
 
 def _outcome(execution: JobExecution | StepExecution) -> dict[str, Any]:

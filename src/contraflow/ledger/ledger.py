@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection
 
-from contraflow.ledger import dead_letters, history
-from contraflow.ledger.database import Database
-from contraflow.ledger.items import item_store
-from contraflow.ledger.records import (
-    DeadLetter,
-    ItemRef,
-    ItemState,
-    ItemStatus,
-    Settlement,
-    StatusCount,
-    StepRecord,
-)
-from contraflow.ledger.schema import OPEN_ITEMS, item_state, stream
+from contraflow.ledger import dead_letters, history, intents, leases
+from contraflow.ledger.leasing import Leasing
+from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
+from contraflow.ledger.reporting import Reporting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger:
+class Ledger(Leasing, Reporting):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the
-    database fails it, and has then changed nothing.
+    database fails it, and has then changed nothing. One that is given a ``lease`` proves it in the same transaction, and
+    raises :class:`contraflow.errors.FencedError`, having changed nothing, if somebody else has taken it over.
     """
 
-    def __init__(self, database: Database, identity: str, clock: Callable[[], datetime]) -> None:
-        self.id = identity
-        """Random text, made with the ledger: two ledgers never have the same."""
-        self.display_url = database.display
-        """Where the ledger lies, without password."""
-        self._database = database
-        self._clock = clock
-        self._items = item_store(database.dialect)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close all connections. Closing twice does no harm."""
-        self._database.close()
-
-    # --- a run -------------------------------------------------------------------------------------------------------
-
-    def start_job(self, *, integration: str, job: str, parameters: Mapping[str, Any], started: datetime) -> int:
+    def start_job(
+        self,
+        *,
+        integration: str,
+        job: str,
+        parameters: Mapping[str, Any],
+        started: datetime,
+        lease: Lease | None = None,
+    ) -> int:
         """Record that a job began.
 
         Args:
@@ -66,13 +43,23 @@ class Ledger:
             The job execution's number.
         """
         with self._database.write() as connection:
-            return history.begin_job(
-                connection, integration=integration, job=job, parameters=parameters, started=started
+            leases.prove(connection, lease)
+            execution_id = history.begin_job(
+                connection,
+                integration=integration,
+                job=job,
+                parameters=parameters,
+                started=started,
+                epoch=None if lease is None else lease.epoch,
             )
+            if lease is not None:
+                leases.note_execution(connection, lease, execution_id)
+            return execution_id
 
-    def finish_job(self, execution: JobExecution) -> None:
+    def finish_job(self, execution: JobExecution, *, lease: Lease | None = None) -> None:
         """Record how the job execution ``execution.id`` ended. Its steps are not touched."""
         with self._database.write() as connection:
+            leases.prove(connection, lease)
             history.end_job(connection, execution)
 
     def start_step(
@@ -85,6 +72,8 @@ class Ledger:
         total: int | None,
         started: datetime,
         checkpoint: Key | None = None,
+        request: str | None = None,
+        lease: Lease | None = None,
     ) -> StepRecord:
         """Record that a step began.
 
@@ -93,8 +82,10 @@ class Ledger:
             total: How many items are expected, if known.
             checkpoint: Where the step resumes, as :meth:`checkpoint` told before: without it, a step that fails before its
                 first chunk would make the next run begin anew.
+            request: Digest of what the step was asked (filter and parameters): only the same request may be resumed.
         """
         with self._database.write() as connection:
+            leases.prove(connection, lease)
             return history.begin_step(
                 connection,
                 execution_id=execution_id,
@@ -102,20 +93,22 @@ class Ledger:
                 total=total,
                 started=started,
                 checkpoint=checkpoint,
+                request=request,
             )
 
-    def finish_step(self, step_execution_id: int, execution: StepExecution) -> None:
+    def finish_step(self, step_execution_id: int, execution: StepExecution, *, lease: Lease | None = None) -> None:
         """Record how a step ended. Its checkpoint stays as the last settlement left it."""
         with self._database.write() as connection:
+            leases.prove(connection, lease)
             history.end_step(connection, step_execution_id, execution)
 
-    def checkpoint(self, *, integration: str, job: str, step: str) -> Key | None:
-        """Where the step may resume: the checkpoint of its latest execution, if that did not complete.
+    def checkpoint(self, *, integration: str, job: str, step: str, request: str | None = None) -> Key | None:
+        """Where the step may resume: the checkpoint of its latest execution for ``request``, if that did not complete.
 
         To be asked before :meth:`start_step`, which makes a new latest execution.
         """
         with self._database.read() as connection:
-            return history.resume_point(connection, (integration, job, step))
+            return history.resume_point(connection, (integration, job, step), request)
 
     def item_states(self, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
         """What is known of the items with the canonical texts ``keys``; unknown items are left out."""
@@ -124,85 +117,106 @@ class Ledger:
         with self._database.read() as connection:
             return self._items.read(connection, stream_id, keys)
 
-    def settle(self, settlement: Settlement) -> None:
+    # --- a chunk: intend, call the remote, settle ---------------------------------------------------------------------
+
+    def intend(
+        self, lease: Lease, *, stream_id: int, execution_id: int, items: Sequence[IntentItem], attempt: int = 1
+    ) -> int:
+        """Record what is about to be sent. Repeated if the connection is lost, without recording it twice.
+
+        Returns:
+            The intent's number, for :class:`Settlement`.
+        """
+        token = secrets.token_hex(16)
+
+        def work(connection: Connection) -> int:
+            leases.prove(connection, lease)
+            return intents.record(
+                connection,
+                token=token,
+                stream_id=stream_id,
+                execution_id=execution_id,
+                epoch=lease.epoch,
+                attempt=attempt,
+                items=items,
+                moment=self._clock(),
+                boot=self._boot_clock(),
+            )
+
+        return self._database.repeatably(work)
+
+    def intents(self, stream_id: int) -> list[Intent]:
+        """What may have been sent and has no outcome yet, oldest first."""
+        with self._database.read() as connection:
+            return intents.find(connection, stream_id)
+
+    def adopt_intent(self, lease: Lease, intent_id: int) -> None:
+        """Begin to recover an intent that a former run left: it becomes one of this epoch, and ``recoveries`` grows by one.
+
+        Adopting it again under the same lease changes nothing.
+        """
+
+        def work(connection: Connection) -> None:
+            leases.prove(connection, lease)
+            intents.adopt(connection, intent_id, lease.epoch)
+
+        self._database.repeatably(work)
+
+    def retry_intent(
+        self, lease: Lease, intent_id: int, attempt: int, items: Sequence[IntentItem] | None = None
+    ) -> None:
+        """Record that an intent is about to be sent again, at this moment.
+
+        Args:
+            attempt: The number of the attempt, from 1.
+            items: What is still in flight, if that has changed.
+        """
+
+        def work(connection: Connection) -> None:
+            leases.prove(connection, lease)
+            intents.retry(
+                connection, intent_id, attempt=attempt, items=items, moment=self._clock(), boot=self._boot_clock()
+            )
+
+        self._database.repeatably(work)
+
+    def settle(self, settlement: Settlement, *, lease: Lease | None = None) -> bool:
         """Record a chunk's outcomes, dead letters, checkpoint and counts: all or nothing.
 
         A dead letter for a key that has one already counts one attempt more. ``resolved`` goes first, so a key that is also
         in ``dead_letters`` begins anew.
+
+        With an intent, settling the same twice records it once; so it is repeated if the connection is lost.
+
+        Returns:
+            ``False`` if this settlement of an intent has been recorded before; nothing is changed then.
         """
-        stream_id, execution_id = settlement.stream_id, settlement.execution_id
+
+        def work(connection: Connection) -> bool:
+            leases.prove(connection, lease)
+            return self._settle(connection, settlement)
+
+        if settlement.intent_id is not None:
+            return self._database.repeatably(work)
         with self._database.write() as connection:
-            if settlement.states:
-                self._items.write(connection, stream_id, execution_id, settlement.states)
-            if settlement.resolved:
-                dead_letters.resolve(connection, stream_id, settlement.resolved, self._items)
-            if settlement.dead_letters:
-                dead_letters.record(connection, stream_id, execution_id, settlement.dead_letters, self._clock())
-            history.advance_step(
-                connection,
-                settlement.step_execution_id,
-                checkpoint=settlement.checkpoint,
-                counts=settlement.counts,
-            )
+            return work(connection)
 
-    # --- for people --------------------------------------------------------------------------------------------------
-
-    def executions(self, *, integration: str | None = None, limit: int = 10) -> list[JobExecution]:
-        """The latest job executions with their steps, newest first."""
-        with self._database.read() as connection:
-            return history.latest_executions(connection, integration=integration, limit=limit)
-
-    def dead_letters(
-        self, *, integration: str | None = None, job: str | None = None, limit: int = 100, after: int = 0
-    ) -> list[DeadLetter]:
-        """Up to ``limit`` dead letters by id, those with an id above ``after`` (the last one seen, for the next page)."""
-        with self._database.read() as connection:
-            return dead_letters.find(connection, integration=integration, job=job, limit=limit, after=after)
-
-    def counts_by_status(self, *, integration: str | None = None) -> list[StatusCount]:
-        """How many items each step of each integration has in each status, in the order of the names."""
-        names = (stream.c.integration, stream.c.job, stream.c.step, item_state.c.status)
-        query = (
-            select(*names, func.count())
-            .join_from(item_state, stream, item_state.c.stream_id == stream.c.id)
-            .group_by(*names)
-            .order_by(*names)
+    def _settle(self, connection: Connection, settlement: Settlement) -> bool:
+        stream_id, execution_id = settlement.stream_id, settlement.execution_id
+        if settlement.intent_id is not None and not intents.settle(
+            connection, settlement.intent_id, settlement.unsettled
+        ):
+            return False
+        if settlement.states:
+            self._items.write(connection, stream_id, execution_id, settlement.states)
+        if settlement.resolved:
+            dead_letters.resolve(connection, stream_id, settlement.resolved, self._items)
+        if settlement.dead_letters:
+            dead_letters.record(connection, stream_id, execution_id, settlement.dead_letters, self._clock())
+        history.advance_step(
+            connection,
+            settlement.step_execution_id,
+            checkpoint=settlement.checkpoint,
+            counts=settlement.counts,
         )
-        if integration is not None:
-            query = query.where(stream.c.integration == integration)
-        with self._database.read() as connection:
-            return [StatusCount._make(row) for row in connection.execute(query)]
-
-    def items_in(
-        self, status: ItemStatus, *, integration: str | None = None, job: str | None = None, limit: int = 100
-    ) -> list[ItemRef]:
-        """Up to ``limit`` items with ``status``, by stream and text of the key.
-
-        Quick for ``rejected``, ``deferred`` and ``in_doubt``; for ``written`` and ``deleted`` all items are read.
-        """
-        query = (
-            select(
-                stream.c.integration,
-                stream.c.job,
-                stream.c.step,
-                item_state.c.key,
-                item_state.c.status,
-                item_state.c.execution_id,
-            )
-            .join_from(item_state, stream, item_state.c.stream_id == stream.c.id)
-            .where(item_state.c.status == status)
-            .order_by(item_state.c.stream_id, item_state.c.key)
-            .limit(limit)
-        )
-        if status not in ("written", "deleted"):
-            query = query.where(text(f"({OPEN_ITEMS})"))
-        for column, name in ((stream.c.integration, integration), (stream.c.job, job)):
-            if name is not None:
-                query = query.where(column == name)
-        with self._database.read() as connection:
-            return [
-                ItemRef(
-                    *row[:3], key=history.read_key(row.key), status=cast(ItemStatus, row.status), execution_id=row[5]
-                )
-                for row in connection.execute(query)
-            ]
+        return True

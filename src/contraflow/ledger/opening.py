@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
+from contraflow.ledger.boot_clock import BootMoment, boot_moment
 from contraflow.ledger.database import Database
 from contraflow.ledger.ledger import Ledger
 from contraflow.ledger.location import Location, locate
@@ -16,13 +17,20 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_ledger(url: str, *, create: bool = True, clock: Callable[[], datetime] = _now) -> Ledger:
+def open_ledger(
+    url: str,
+    *,
+    create: bool = True,
+    clock: Callable[[], datetime] = _now,
+    boot_clock: Callable[[], BootMoment] = boot_moment,
+) -> Ledger:
     """Open the ledger at ``url``; make its tables, or bring them up to date, in one transaction.
 
     Args:
         url: ``sqlite:///FILE`` (relative to the working directory) or ``postgresql://USER@HOST/DATABASE``.
         create: Whether to make a ledger where there is none.
         clock: Tells the current moment, with a time zone.
+        boot_clock: Tells the time since the machine was started.
 
     Raises:
         contraflow.errors.LedgerError: It cannot be reached, written or trusted. Nothing was changed then. The message holds
@@ -42,7 +50,7 @@ def open_ledger(url: str, *, create: bool = True, clock: Callable[[], datetime] 
         except BaseException:
             database.close()
             raise
-    return Ledger(database, identity, clock)
+    return Ledger(database, identity, path=location.path, clock=clock, boot_clock=boot_clock)
 
 
 def _connect(location: Location) -> Database:

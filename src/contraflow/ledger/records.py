@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -15,6 +15,10 @@ ItemStatus = Literal["written", "deleted", "rejected", "deferred", "in_doubt"]
 """What is known of an item at the remote. ``in_doubt``: a change was sent and nobody can say whether it arrived."""
 
 ITEM_STATUSES: tuple[ItemStatus, ...] = ("written", "deleted", "rejected", "deferred", "in_doubt")
+
+
+UNKNOWN_CONTENT = ""
+"""In the place of a fingerprint, which it never equals: the remote holds something of ours, and nobody can say what."""
 
 
 class ItemState(NamedTuple):
@@ -93,6 +97,84 @@ class DeadLetter:
     """When it was last rejected (UTC)."""
 
 
+class LeaseState(NamedTuple):
+    """Who holds, or last held, the right to run a job. ``(epoch, beat)`` changes as long as the holder lives."""
+
+    integration: str
+    job: str
+    epoch: int
+    """Counts the holders, from 1."""
+    beat: int
+    """Counts the holder's heartbeats."""
+    owner: str | None
+    """``None``: nobody holds it; the other values are those of the last holder."""
+    host: str
+    pid: int
+    since: datetime
+    execution_id: int | None
+    """The holder's latest job execution, once it has begun one."""
+    stop_requested: bool
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """The right to run a job, until somebody takes it over under a higher epoch."""
+
+    integration: str
+    job: str
+    epoch: int
+    owner: str
+
+
+class IntentItem(NamedTuple):
+    """One change that is about to be sent, with all that is needed to send the very same again."""
+
+    key: str
+    """Canonical text."""
+    operation: str
+    generation: int
+    fingerprint: str
+    idempotency_key: str
+    payload: str
+    remote_id: str | None = None
+    remote_version: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """Changes that may have been sent, and whose outcome is not recorded."""
+
+    id: int
+    stream_id: int
+    execution_id: int
+    """The job execution that recorded it."""
+    epoch: int
+    """Of the run that last sent it, or began to recover it."""
+    attempt: int
+    recoveries: int
+    """In how many runs it has been found left over."""
+    boot_id: str | None
+    """Where ``boot_time`` counts from; ``None`` where the system does not tell."""
+    boot_time: float | None
+    """:class:`contraflow.ledger.boot_clock.BootMoment` of the sender, just before the latest attempt."""
+    recorded: datetime
+    """The same by the sender's wall clock (UTC)."""
+    items: tuple[IntentItem, ...]
+    """Those still without outcome."""
+
+
+class Request(NamedTuple):
+    """A request to run a job that came while the job was running."""
+
+    id: int
+    integration: str
+    job: str
+    body: dict[str, Any]
+    requested: datetime
+    epoch: int | None
+    """Of the run that is carrying it out; ``None`` while it waits."""
+
+
 @attrs.frozen(kw_only=True)
 class Settlement:
     """All that is recorded of one chunk, in one transaction."""
@@ -110,3 +192,13 @@ class Settlement:
     """The reader's position after this chunk; ``None`` leaves the one recorded before."""
     counts: Mapping[str, int] = MappingProxyType({})
     """The step's counts so far, this chunk included."""
+    intent_id: int | None = None
+    """The intent whose items these are the outcomes of."""
+    unsettled: Sequence[IntentItem] = ()
+    """The intent's items that have no outcome yet; the checkpoint must then stay where it is."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.unsettled and self.intent_id is None:
+            raise ValueError("only an intent can be settled in part")
+        if self.unsettled and self.checkpoint is not None:
+            raise ValueError("a checkpoint may not pass items without outcome")

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from contraflow.errors import LedgerError
 from contraflow.ledger.records import ITEM_STATUSES
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in ``migrations/versions``: known here so that an up-to-date ledger opens without Alembic."""
 
 PREFIX = "cf_"
@@ -116,6 +117,7 @@ job_execution = Table(
     Column("parameters", JsonText, nullable=False),
     Column("started", UtcDateTime, nullable=False),
     Column("ended", UtcDateTime),
+    Column("epoch", BigInteger),
     sqlite_autoincrement=True,  # an execution's number is never used again, as it stands in logs
 )
 
@@ -146,6 +148,7 @@ step_execution = Table(
     Column("checkpoint", Text),
     Column("started", UtcDateTime, nullable=False),
     Column("ended", UtcDateTime),
+    Column("request", Text),
     sqlite_autoincrement=True,
 )
 
@@ -190,4 +193,66 @@ dead_letter = Table(
     Column("recorded", UtcDateTime, nullable=False),
     UniqueConstraint("stream_id", "key"),
     sqlite_autoincrement=True,
+)
+
+# Rows stay for ever, so that an epoch never comes twice. The holder's columns keep those of the last one.
+lease = Table(
+    "cf_lease",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("job", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("owner", Text),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("execution_id", BigInteger),
+    Column("stop_requested", Boolean, nullable=False),
+)
+
+# One row a chunk: a row an item would double the time of a chunk. The number is never used again: a settlement whose intent
+# is gone has been carried out.
+intent = Table(
+    "cf_intent",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False, index=True),
+    Column("execution_id", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("recoveries", Integer, nullable=False),
+    Column("boot_id", Text),
+    Column("boot_time", Float(53)),
+    Column("recorded", UtcDateTime, nullable=False),
+    Column("items", Text, nullable=False),
+    UniqueConstraint("token"),
+    sqlite_autoincrement=True,
+)
+
+request = Table(
+    "cf_request",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("body", JsonText, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("requested", UtcDateTime, nullable=False),
+    Column("epoch", BigInteger),  # of the run that is carrying it out
+    sqlite_autoincrement=True,
+)
+
+WAITING = "epoch IS NULL"
+"""Only requests that nobody has begun are joined: one that has may have read its items before the next was made."""
+
+Index(
+    "uq_cf_request_waiting",
+    request.c.integration,
+    request.c.job,
+    request.c.digest,
+    unique=True,
+    sqlite_where=text(WAITING),
+    postgresql_where=text(WAITING),
 )

@@ -14,13 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import Connection, create_engine, event
 
 from contraflow.errors import LedgerError, LedgerMissingError
 from contraflow.ledger.database import LOCK_TIMEOUT, Database
 from contraflow.ledger.location import Location
 
 _HEADER = b"SQLite format 3\0"
+
+LARGEST_CHECKED = 256 * 2**20
+"""Bytes. A larger file is not read through at every start, which would take longer than a second."""
 
 # temp_store: every upsert that meets an existing row opens a statement journal; in memory that is ten times quicker.
 _PRAGMAS = {
@@ -45,7 +48,8 @@ def open_sqlite(location: Location) -> Database:
     try:
         with database.read() as connection:
             effective = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in _PRAGMAS}
-        _require(effective, location.display)
+            _require(effective, location.display)
+            _check_pages(connection, location)
     except BaseException:
         database.close()
         raise
@@ -99,6 +103,16 @@ def _check_header(path: Path, display: str) -> None:
         beginning = file.read(len(_HEADER))
     if beginning not in (b"", _HEADER):
         raise LedgerError(f"the ledger {display} is not an SQLite database")
+
+
+def _check_pages(connection: Connection, location: Location) -> None:
+    """Find a file that was cut, overwritten or copied while it was written, before anything is built upon it."""
+    assert location.path is not None  # noqa: S101 - for the type checker
+    if location.path.stat().st_size > LARGEST_CHECKED:
+        return
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise LedgerError(f"the ledger {location.display} is damaged; restore it from a backup ({found})")
 
 
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:

@@ -1,0 +1,120 @@
+"""What is about to be sent, on record before it is sent, until its outcome is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from contraflow.errors import LedgerError
+from contraflow.ledger.boot_clock import BootMoment
+from contraflow.ledger.records import Intent, IntentItem
+from contraflow.ledger.schema import intent
+
+
+def record(
+    connection: Connection,
+    *,
+    token: str,
+    stream_id: int,
+    execution_id: int,
+    epoch: int,
+    attempt: int,
+    items: Sequence[IntentItem],
+    moment: datetime,
+    boot: BootMoment,
+) -> int:
+    """Record an intent; its number. ``token`` tells a repetition, which changes nothing, from another intent."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    statement = insert(intent).values(
+        token=token,
+        stream_id=stream_id,
+        execution_id=execution_id,
+        epoch=epoch,
+        attempt=attempt,
+        recoveries=0,
+        boot_id=boot.boot_id,
+        boot_time=boot.seconds,
+        recorded=moment,
+        items=_spell(items),
+    )
+    statement = statement.on_conflict_do_nothing(index_elements=["token"])
+    number = connection.execute(statement.returning(intent.c.id)).scalar_one_or_none()
+    if number is None:
+        number = connection.execute(select(intent.c.id).where(intent.c.token == token)).scalar_one()
+    return int(number)
+
+
+def find(connection: Connection, stream_id: int) -> list[Intent]:
+    """The intents of a stream, oldest first."""
+    query = select(intent).where(intent.c.stream_id == stream_id).order_by(intent.c.id)
+    return [_intent(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, stream_id: int) -> int:
+    """How many intents a stream has."""
+    return int(connection.execute(select(func.count()).where(intent.c.stream_id == stream_id)).scalar_one())
+
+
+def adopt(connection: Connection, intent_id: int, epoch: int) -> None:
+    """Make an intent that a former run left over one of ``epoch``, and count that; once in an epoch."""
+    statement = intent.update().where(intent.c.id == intent_id, intent.c.epoch != epoch)
+    if connection.execute(statement.values(epoch=epoch, recoveries=intent.c.recoveries + 1)).rowcount != 1:
+        _require(connection, intent_id)
+
+
+def retry(
+    connection: Connection,
+    intent_id: int,
+    *,
+    attempt: int,
+    items: Sequence[IntentItem] | None,
+    moment: datetime,
+    boot: BootMoment,
+) -> None:
+    """Record that an intent is about to be sent again."""
+    values: dict[str, Any] = {
+        "attempt": attempt,
+        "boot_id": boot.boot_id,
+        "boot_time": boot.seconds,
+        "recorded": moment,
+    }
+    if items is not None:
+        values["items"] = _spell(items)
+    if connection.execute(intent.update().where(intent.c.id == intent_id).values(values)).rowcount != 1:
+        _require(connection, intent_id)
+
+
+def settle(connection: Connection, intent_id: int, unsettled: Sequence[IntentItem]) -> bool:
+    """Take the intent away, or leave the ``unsettled`` of it; ``False`` if that has been done already."""
+    if unsettled:
+        items = _spell(unsettled)
+        reduced = intent.update().where(intent.c.id == intent_id, intent.c["items"] != items).values(items=items)
+        return connection.execute(reduced).rowcount == 1
+    return connection.execute(intent.delete().where(intent.c.id == intent_id)).rowcount == 1
+
+
+def _require(connection: Connection, intent_id: int) -> None:
+    if connection.execute(select(intent.c.id).where(intent.c.id == intent_id)).one_or_none() is None:
+        raise LedgerError(f"the ledger knows no intent {intent_id}")
+
+
+def _spell(items: Sequence[IntentItem]) -> str:
+    """As lists, not objects: the field names would make half of the text."""
+    return json.dumps(items, separators=(",", ":"))
+
+
+def _intent(row: Row[Any]) -> Intent:
+    try:
+        items = tuple(IntentItem(*item) for item in json.loads(row._mapping["items"]))
+    except (ValueError, TypeError, RecursionError):
+        raise LedgerError("the ledger holds a row that contraflow did not write: the items of an intent") from None
+    values = row._asdict()
+    del values["token"], values["items"]
+    return Intent(**values, items=items)
