@@ -58,15 +58,27 @@ def settle(chunk: Chunk, results: Mapping[Key, WriteResult], redact: Redactor) -
         prior = refused.prior or blank
         settled.states.append(prior._replace(status="rejected"))
         _bury(settled, refused.key_text, refused.rejected, redact)
+    written: list[Action] = []
     for intended in chunk.intended.values():
-        _record(settled, intended, results[intended.change.key], redact)
+        result = results[intended.change.key]
+        if isinstance(result, Written):
+            written.append(_confirm(settled, intended, result))
+        else:
+            _record(settled, intended, result, redact)
+    _count(settled.counts, written)
     return settled
+
+
+def _count(counts: Counter[str], written: list[Action]) -> None:
+    if written:
+        counts["written"] += len(written)
+    for action in (Action.CREATED, Action.UPDATED, Action.DELETED):
+        if action in written:
+            counts[action.value] += written.count(action)
 
 
 def _record(settled: Settled, intended: Intended, result: WriteResult, redact: Redactor) -> None:
     match result:
-        case Written():
-            _confirm(settled, intended, result)
         case Rejected():
             settled.states.append(_unconfirmed(intended, "rejected"))
             settled.counts["rejected"] += 1
@@ -89,29 +101,31 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             _bury(settled, intended.key_text, Rejected(key=result.key, code=code, reason=reason), redact)
 
 
-def _confirm(settled: Settled, intended: Intended, result: Written) -> None:
+def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
+    """Record a written item; what the remote did with it."""
     prior, deleted = intended.prior, intended.change.operation is Operation.DELETE
-    settled.states.append(
-        ItemState(
+    if deleted:
+        # A deleted record's id and version are no longer the remote's.
+        state = ItemState(intended.key_text, "deleted", intended.generation)
+    else:
+        remote_id = result.remote_id or (prior.remote_id if prior else None)
+        state = ItemState(
             intended.key_text,
-            "deleted" if deleted else "written",
+            "written",
             intended.generation,
-            None if deleted else intended.fingerprint,
+            intended.fingerprint,
             None,
-            # A deleted record's id and version are no longer the remote's.
-            None if deleted else result.remote_id or (prior.remote_id if prior else None),
-            None if deleted else result.remote_version,
+            remote_id,
+            result.remote_version,
         )
-    )
+    settled.states.append(state)
     if prior is not None and prior.status == "rejected":
         settled.resolved.append(intended.key_text)
-    settled.counts["written"] += 1
-    action = result.action
-    if action is None:
-        known = prior is not None and prior.fingerprint is not None
-        action = Action.DELETED if deleted else Action.UPDATED if known else Action.CREATED
-    if action is not Action.UNCHANGED:
-        settled.counts[action.value] += 1
+    if result.action is not None:
+        return result.action
+    if deleted:
+        return Action.DELETED
+    return Action.CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
 
 
 def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
