@@ -1,0 +1,321 @@
+"""A project, a fault remote and workers that are killed: the bench on which delivery is tried.
+
+A :class:`Bench` is one project with one integration of one delivery class. Its worker lives as often as it is told to, and is
+killed at random, aimed at a phase, or at a named crash point (:mod:`crash_points`); the source changes in between; in the end
+it may finish undisturbed, and the checker says what was promised and not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+
+from checker import Evidence, Report, check
+from counters import Counters
+from evidence import gather
+from fault_process import FaultRemote, fault_remote
+from remotes import settings
+from workload import FIELDS, Workload
+
+_HERE = Path(__file__).parent
+_PHASES = ("T0", "reading", "T1", "call", "call", "call", "answered", "T2", "T3", "waiting")
+"""At which an aimed kill aims; a call is where most can go wrong."""
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """What a bench is to be like."""
+
+    delivery_class: str
+    form: str = "single"
+    batch_size: int = 5
+    """Changes in one chunk, and in one batch of the remote."""
+    records: int = 20
+    """At the beginning."""
+    inserts: int = 3
+    """New records between two lives."""
+    updates: int = 8
+    """Records with a new version between two lives."""
+    style: str = "rising"
+    script: Mapping[str, Any] = attrs.field(factory=dict)
+    timeout: float = 0.5
+    lifetime: float = 0.6
+    """Longer than the timeout and than any delay of the script, or the remote breaks its own word."""
+    seed: int = 0
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    """Of the step."""
+    mutant: str = ""
+    """A broken variant of the protocol (:mod:`mutants`)."""
+
+
+@attrs.frozen(kw_only=True)
+class Life:
+    """How one life of the worker ended."""
+
+    killed: bool
+    """By the parent."""
+    signal: int | None
+    seconds: float
+    phase: str
+    """What it was doing at the end."""
+    result: Mapping[str, Any] | None
+    """Of a life that ended by itself."""
+
+
+@attrs.frozen(kw_only=True)
+class Storm:
+    """What a series of kills was."""
+
+    kills: int
+    lives: int
+    phases: Mapping[str, int]
+    """How many kills fell into which phase."""
+    seconds: float
+
+
+class NotFinishedError(AssertionError):
+    """The worker did not come to an end within many undisturbed runs."""
+
+
+class Bench:
+    """Made by :func:`bench`.
+
+    Args:
+        directory: Of the project.
+        setting: What it is like.
+        remote: Running.
+        driver: A running ``worker.py``.
+        ledger: The ledger's URL.
+    """
+
+    def __init__(
+        self, directory: Path, setting: Setting, remote: FaultRemote, driver: subprocess.Popen[str], ledger: str
+    ) -> None:
+        self.directory, self.setting, self.remote = directory, setting, remote
+        self.ledger = ledger
+        self._driver = driver
+        self.random = random.Random(setting.seed)  # noqa: S311 - repeatable on purpose
+        self.workload = Workload(path=directory / "source.db", seed=setting.seed, style=setting.style)
+        self.workload.insert(setting.records)
+        self._usual = 0.1
+        """Seconds that an undisturbed life took lately."""
+
+    # Lives
+
+    def live(
+        self,
+        *,
+        after: float | None = None,
+        phase: str | None = None,
+        times: int = 1,
+        point: str = "",
+        mutant: str | None = None,
+    ) -> Life:
+        """Let the worker live once.
+
+        Args:
+            after: Kill it after so many seconds.
+            phase: Count them from when it enters this phase ...
+            times: ... for the so-manyth time.
+            point: Let it kill itself at this crash point, ``NAME`` or ``NAME:HIT``.
+            mutant: The broken variant to run; ``None`` for the setting's.
+        """
+        order: dict[str, Any] = {"environ": self.environ(point, mutant)}
+        if after is not None:
+            order["kill"] = {"after": after, **({"phase": phase, "times": times} if phase else {})}
+        assert self._driver.stdin is not None
+        assert self._driver.stdout is not None
+        self._driver.stdin.write(json.dumps(order) + "\n")
+        self._driver.stdin.flush()
+        answer = self._driver.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the worker's driver died; see {self.directory / 'driver.log'}")
+        return Life(**json.loads(answer))
+
+    def environ(self, point: str = "", mutant: str | None = None) -> dict[str, str]:
+        """What steers the probe."""
+        return {
+            "CONTRAFLOW_PROBE_POINT": point,
+            "CONTRAFLOW_PROBE_COUNTERS": str(self.directory / "counters"),
+            "CONTRAFLOW_PROBE_MUTANT": self.setting.mutant if mutant is None else mutant,
+        }
+
+    def command(self, *, after: float | None = None, point: str = "") -> int:
+        """Run ``contraflow sync`` as a person does, in a process of its own.
+
+        Args:
+            after: Kill it after so many seconds.
+            point: Let it kill itself at this crash point.
+
+        Returns:
+            Its exit code; the negative number of the signal that ended it.
+        """
+        environ = {**os.environ, **self.environ(point), "PYTHONPATH": _python_path()}
+        command = [sys.executable, "-m", "contraflow", "sync", "it", "--all"]
+        with (self.directory / "worker.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=self.directory, env=environ, stdout=log, stderr=log)
+            try:
+                process.wait(after)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+            return process.wait()
+
+    def change(self) -> None:
+        """Let time pass at the source: new records, and new versions of some."""
+        self.workload.insert(self.setting.inserts)
+        self.workload.touch(self.setting.updates)
+
+    # Runs
+
+    def storm(self, kills: int, *, tell: Callable[[int], None] | None = None) -> Storm:
+        """Kill the worker so many times, with changes at the source in between.
+
+        Half of the kills fall after a random time, half are aimed at a phase. A worker that has something to wait for (the
+        quiesce time) is given the time for it more often than not, lest it never gets beyond.
+        """
+        done, lives, seconds = 0, 0, 0.0
+        phases: Counter[str] = Counter()
+        patience = kills * 20 + 100
+        in_doubt = False
+        while done < kills:
+            self.change()
+            life = self.live(**self._aim(in_doubt))
+            lives, seconds = lives + 1, seconds + life.seconds
+            if lives > patience:
+                raise NotFinishedError(f"{done} of {kills} kills in {lives} lives: the worker ends before it is killed")
+            if life.killed:
+                done += 1
+                phases[life.phase] += 1
+                in_doubt = in_doubt or life.phase in ("T1", "call", "answered", "T2")
+                if tell is not None:
+                    tell(done)
+            else:
+                in_doubt = False
+                self._usual = 0.7 * self._usual + 0.3 * min(life.seconds, 1.0)
+        return Storm(kills=done, lives=lives, phases=dict(phases), seconds=seconds)
+
+    def _aim(self, in_doubt: bool) -> dict[str, Any]:
+        chance = self.random.random
+        pause = self.setting.lifetime if in_doubt and self.setting.delivery_class != "A" and chance() < 0.7 else 0.0
+        if chance() < 0.5:
+            return {"after": pause + self.random.uniform(0.0, 1.2 * self._usual)}
+        phase = self.random.choice(_PHASES)
+        return {
+            "phase": phase,
+            "times": self.random.randint(1, 4),
+            "after": self.random.choice((0.0, 0.0, 0.001, 0.004)),
+        }
+
+    def finish(self, *, most: int = 40) -> Life:
+        """Let the worker run undisturbed until nothing is left to be done that it can do.
+
+        Raises:
+            NotFinishedError: There was always something left.
+        """
+        life = None
+        for _ in range(most):
+            life = self.live()
+            result = life.result or {}
+            counts = result.get("counts", {})
+            if result.get("status") == "COMPLETED" and not counts.get("written") and not counts.get("deferred"):
+                self.remote.settle()
+                return life
+        raise NotFinishedError(f"not finished after {most} runs; the last one: {life}; see {self.directory}/worker.log")
+
+    def evidence(self) -> Evidence:
+        """All that the checker needs."""
+        self.remote.settle()
+        return gather(self.setting.delivery_class, self.workload.path, self.remote.log, self.ledger)
+
+    def check(self) -> Report:
+        """What was promised and not kept."""
+        return check(self.evidence())
+
+
+@contextmanager
+def bench(directory: Path, setting: Setting, *, ledger: str | None = None) -> Iterator[Bench]:
+    """Set up a project, its remote and its worker.
+
+    Args:
+        directory: Empty.
+        setting: What is to be tried.
+        ledger: The ledger's URL; ``None`` for an SQLite file in the directory.
+    """
+    ledger = ledger or f"sqlite:///{directory / 'ledger.db'}"
+    with ExitStack() as stack:
+        remote = stack.enter_context(fault_remote(directory, setting.script))
+        _write_project(directory, setting, remote.url, ledger)
+        counters = Counters.create(directory / "counters")
+        stack.callback(counters.close)
+        driver = stack.enter_context(_driver(directory))
+        yield Bench(directory, setting, remote, driver, ledger)
+
+
+def _write_project(directory: Path, setting: Setting, url: str, ledger: str) -> None:
+    fields = FIELDS[setting.style]
+    integration = settings(
+        setting.delivery_class,
+        url,
+        fields,
+        form=setting.form,
+        size=setting.batch_size,
+        timeout=setting.timeout,
+        lifetime=setting.lifetime,
+    )
+    step = {
+        "services": {"reader": "entity.all", "processor": "http", "writer": "http"},
+        "parameters": {
+            "entity": "item",
+            "batch_size": setting.batch_size,
+            **({"in_doubt": "resend"} if setting.delivery_class == "E" else {}),
+            **setting.parameters,
+        },
+    }
+    project = {
+        "source": "sqlite:///source.db",
+        "ledger": ledger,
+        "entities": {"item": {"table": "item"}},
+        "integrations": {"it": {"connector": "http", "settings": integration, "job": "items"}},
+        "plugins": {"probe": "delivery_probe"},
+        "jobs": ["jobs.yml"],
+    }
+    (directory / "contraflow.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
+    (directory / "jobs.yml").write_text(yaml.safe_dump({"items": {"type": "export", "steps": {"items": step}}}))
+
+
+@contextmanager
+def _driver(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    environ = {**os.environ, "PYTHONPATH": _python_path()}
+    with (
+        (directory / "driver.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, str(_HERE / "worker.py"), str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environ,
+            text=True,
+        ) as driver,
+    ):
+        try:
+            yield driver
+        finally:
+            with suppress(BrokenPipeError):
+                driver.communicate()
+
+
+def _python_path() -> str:
+    """Where the worker finds the probe: here; and what this process was told to find first."""
+    return os.pathsep.join(filter(None, (str(_HERE), os.environ.get("PYTHONPATH"))))

@@ -1,0 +1,114 @@
+"""Lives of a worker, each a fork of a process that has imported everything already: hundreds of kills a minute.
+
+    python worker.py DIRECTORY
+
+Reads one JSON line for each life, ``{"environ": {...}, "kill": {...}}``, and answers with one when it has ended. ``kill`` is
+missing (the life ends by itself), or has ``after``: seconds; and with ``phase`` and ``times`` those count from the moment
+when the worker enters that phase for the so-manyth time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_POLL = 0.0003
+
+
+def live(directory: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """One run of the integration, from loading the project on."""
+    from contraflow.project import Project
+
+    os.environ.update(environ)
+    with Project.load(directory) as project:
+        execution = project.sync("it", everything=True)
+    return {
+        "status": execution.status.value,
+        "exit_code": execution.exit_code,
+        "counts": dict(execution.counts),
+        "errors": list(execution.errors)[:5],
+    }
+
+
+def _child(directory: Path, environ: Mapping[str, str], answer: int) -> None:
+    log = os.open(directory / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        result = live(directory, environ)
+    except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
+        traceback.print_exc()
+        result = {"status": "RAISED", "errors": [f"{type(error).__name__}: {error}"]}
+    os.write(answer, json.dumps(result, default=str).encode())
+    os._exit(0)
+
+
+def run(directory: Path, order: Mapping[str, Any], counters: Any) -> dict[str, Any]:
+    """Fork a life, kill it as ordered, and tell its end."""
+    readable, writable = os.pipe()
+    counters.reset()
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        os.close(readable)
+        _child(directory, order.get("environ", {}), writable)
+    os.close(writable)
+    kill = order.get("kill")
+    killed = False
+    with open(readable, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
+        if kill is not None and _wait(pipe, kill, counters):
+            os.kill(pid, signal.SIGKILL)
+            killed = True
+        text = pipe.readall()
+        _, status = os.waitpid(pid, 0)
+    dead = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    return {
+        "killed": killed and dead == signal.SIGKILL,
+        "signal": dead,
+        "seconds": time.monotonic() - began,
+        "phase": counters.phase,
+        "result": json.loads(text) if text else None,
+    }
+
+
+def _wait(pipe: Any, kill: Mapping[str, Any], counters: Any) -> bool:
+    """Whether the moment of the kill came before the life's own end."""
+    phase, times = kill.get("phase"), kill.get("times", 1)
+    while phase is not None and counters.times(phase) < times:
+        if select.select([pipe], [], [], _POLL)[0]:
+            return False
+    return not select.select([pipe], [], [], kill["after"])[0]
+
+
+def main() -> None:
+    """Serve lives until standard input ends."""
+    import httpx  # noqa: F401 - imported for the children
+    import sqlalchemy.dialects.sqlite  # noqa: F401
+
+    import contraflow.engine.job
+    import contraflow.ledger.postgresql
+    import contraflow.ledger.sqlite
+    import contraflow.plugins
+    import contraflow.readers.all
+    import contraflow.source
+    import contraflow_http.connector  # noqa: F401
+    from counters import Counters
+
+    directory = Path(sys.argv[1])
+    counters = Counters(directory / "counters")
+    for line in sys.stdin:
+        answer = run(directory, json.loads(line), counters)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
