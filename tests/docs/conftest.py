@@ -5,8 +5,8 @@ The blocks of a page are carried out in their order, in an empty directory of th
 - ``console``: a line ``$ command`` is run by bash (``> `` continues it), and the lines below it are what it prints: all of
   it, where ``…`` stands for any text, and a line that is only ``…`` for any lines. Blanks and empty lines do not count. A
   command that fails says so: ``# exit code 3``.
-- ``yaml``, ``python``, ``toml``, ``sql``: saved, if the first line is a comment with a file name. ``# in module.py`` puts the
-  functions and imports of the block into a module that is there already.
+- ``yaml``, ``python``, ``toml``: saved, if the first line is a comment with a file name. ``# in module.py`` puts the functions
+  and imports of the block into a module that is there already.
 - without a file name: ``python`` is run, together with the blocks that follow directly, and a ``text`` block behind it is
   what it prints; ``yaml`` is loaded, as a project file or a job file.
 - ``sh``: commands for the repository itself, which must be targets of its Makefile.
@@ -18,6 +18,7 @@ port in a variable, ``<!-- needs database: NAME -->`` the URL of an empty Postgr
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import secrets
@@ -49,7 +50,7 @@ _MAKE = re.compile(r"(?:\w+=\S+ )*make (?P<target>\w+)(?: ARGS=.+)?")
 _PROGRAMS = {
     "python": 'exec {python} "$@"',
     "contraflow": 'exec {python} -m contraflow "$@"',
-    "sqlite3": "exec {python} -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.executescript(sys.argv[2])' \"$@\"",
+    "sqlite3": """exec {python} -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])' "$@" """,
     "pip": """shift
 paths=()
 for path in "$@"; do
@@ -212,10 +213,8 @@ class Follower:
     def stop(self) -> None:
         """End the programs that the page left running."""
         for group in self._groups:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
 
 
 def _check_targets(block: Block) -> None:
@@ -308,4 +307,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         examples = ROOT / "docs" / "examples"  # played as a whole, by tests/test_demo.py
         paths = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
         paths += (path for path in sorted((ROOT / "docs").rglob("*.md")) if examples not in path.parents)
-        metafunc.parametrize("page", [Page(path) for path in paths], ids=[str(path.relative_to(ROOT)) for path in paths])
+        metafunc.parametrize(
+            "page", [Page(path) for path in paths], ids=[str(path.relative_to(ROOT)) for path in paths]
+        )

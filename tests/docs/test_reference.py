@@ -1,0 +1,144 @@
+"""The reference is complete: what can be written, called, raised or returned is on its page."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import re
+from pathlib import Path
+
+import attrs
+import click
+import pytest
+
+import contraflow_hookspecs
+from contraflow import errors
+from contraflow.assembly import PARAMETERS
+from contraflow.cli.app import COMMANDS, app
+from contraflow.cli.exit_codes import MEANINGS
+from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS
+from contraflow.config.project import ENTITY_KEYS, INTEGRATION_KEYS, PROJECT_KEYS
+from contraflow.readers import all as all_reader
+from contraflow.readers import by_id, query
+from contraflow_hookspecs import specs
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+HOOKS = [node for node in ast.parse(inspect.getsource(specs)).body if isinstance(node, ast.FunctionDef)]
+TYPES = [kind for kind in vars(contraflow_hookspecs).values() if attrs.has(kind) and inspect.isclass(kind)]
+ENUMERATIONS = [
+    kind for kind in vars(contraflow_hookspecs).values() if inspect.isclass(kind) and issubclass(kind, enum.Enum)
+]
+ERRORS = [
+    kind
+    for module in (errors, contraflow_hookspecs)
+    for kind in vars(module).values()
+    if inspect.isclass(kind) and issubclass(kind, Exception)
+]
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    """The text below a heading, up to the next one of the same level."""
+    level = heading.partition(" ")[0]
+    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert match, f"no section {heading!r}"
+    return match[1]
+
+
+def first_cells(text: str) -> set[str]:
+    """What stands in backquotes in the first cell of the rows of all tables."""
+    return {name for row in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.name)
+def test_each_hook_has_its_exact_signature(hook: ast.FunctionDef) -> None:
+    signature = f"def {hook.name}({ast.unparse(hook.args)}) -> {ast.unparse(hook.returns or ast.Constant(None))}: ..."
+    assert f"```python\n{signature}\n```" in section(page("hooks.md"), f"## {hook.name}")
+
+
+def test_hooks_stand_in_the_order_of_a_run() -> None:
+    assert re.findall(r"^## (\w+)$", page("hooks.md"), re.MULTILINE) == [hook.name for hook in HOOKS]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_its_options(name: str) -> None:
+    context = click.Context(app)
+    command = app.get_command(context, name)
+    assert command is not None
+    text = section(page("cli.md"), f"## contraflow {name}")
+    documented = {option.partition(" ")[0] for option in first_cells(text) if option.startswith("-")}
+    options = {each for option in command.params if isinstance(option, click.Option) for each in option.opts}
+    assert documented == options - {"--json"}
+    for argument in (each for each in command.params if isinstance(each, click.Argument)):
+        assert argument.human_readable_name in text
+
+
+def test_the_options_of_all_commands() -> None:
+    documented = {option.partition(" ")[0] for option in first_cells(page("cli.md").partition("\n## ")[0])}
+    own = {each for option in app.params for each in option.opts}
+    assert documented == own | {"-h", "--help", "--json"}
+
+
+def test_each_exit_code() -> None:
+    documented = re.findall(r"^\| (\d+) \|", section(page("cli.md"), "## Exit codes"), re.MULTILINE)
+    assert [int(code) for code in documented] == sorted(MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [("# The project file", PROJECT_KEYS), ("## An entity", ENTITY_KEYS), ("## An integration", INTEGRATION_KEYS)],
+)
+def test_each_key_of_a_project_file(heading: str, keys: tuple[str, ...]) -> None:
+    text = section(page("project-file.md"), heading)
+    assert first_cells(text.partition("\n## ")[0]) == set(keys)
+
+
+def test_each_key_of_a_job_file() -> None:
+    documented = first_cells(page("job-files.md").partition("\n## ")[0])
+    assert documented == {*JOB_KEYS, *STEP_KEYS}
+
+
+@pytest.mark.parametrize(
+    ("heading", "known"),
+    [
+        ("## Parameters of every step", PARAMETERS),
+        (
+            "## Readers that come with contraflow",
+            {**all_reader.PARAMETERS, **by_id.PARAMETERS, **query.describe_parameters(parameters={})},
+        ),
+    ],
+)
+def test_each_step_parameter(heading: str, known: dict[str, str]) -> None:
+    assert first_cells(section(page("job-files.md"), heading)) == set(known)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
+def test_each_field_of_each_type(kind: type) -> None:
+    text = page("types-and-errors.md")
+    if f"### {kind.__name__}\n" in text:
+        text = section(text, f"### {kind.__name__}")
+    else:  # a row of a table
+        (text,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", text, re.MULTILINE)
+    properties = {name for name, value in vars(kind).items() if isinstance(value, property)}
+    for name in {field.name for field in attrs.fields(kind)} | properties:
+        assert f"`{name}`" in text or name == "key", name
+
+
+@pytest.mark.parametrize("kind", ENUMERATIONS, ids=lambda kind: kind.__name__)
+def test_each_member_of_each_enumeration(kind: type[enum.Enum]) -> None:
+    text = page("types-and-errors.md")
+    start = (
+        text.index(f"`{kind.__name__}`: ") if f"`{kind.__name__}`: " in text else text.index(f"### {kind.__name__}\n")
+    )
+    assert all(f"`{member.name}`" in text[start : start + 700] for member in kind)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_each_error(kind: type[Exception]) -> None:
+    (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", page("types-and-errors.md"), re.MULTILINE)
+    if issubclass(kind, errors.ContraflowError):
+        assert f"| {kind.exit_code} |" in row
