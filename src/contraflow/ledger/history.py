@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from contraflow.errors import LedgerError
 from contraflow.ledger.keys import decode_key, encode_key
-from contraflow.ledger.records import StepRecord
+from contraflow.ledger.records import Lease, StepRecord
 from contraflow.ledger.schema import job_execution, step_execution, stream
 from contraflow.ledger.text import message
 from contraflow_hookspecs import BatchStatus, JobExecution, Key, StepExecution
@@ -87,6 +87,26 @@ def end_step(connection: Connection, step_execution_id: int, execution: StepExec
         "in_summary": execution.in_summary,
     }
     _one(connection.execute(statement.values(values)).rowcount, step_execution_id)
+
+
+def interrupt(connection: Connection, lease: Lease, *, exit_code: str, reason: str, ended: datetime) -> list[int]:
+    """End the executions that former holders of the lease left open, and their steps; their numbers."""
+    outcome = {
+        "status": BatchStatus.FAILED.value,
+        "exit_code": exit_code,
+        "exit_description": message(reason),
+        "ended": ended,
+    }
+    left = (
+        job_execution.update()
+        .where(job_execution.c.integration == lease.integration, job_execution.c.job == lease.job)
+        .where(job_execution.c.ended.is_(None), func.coalesce(job_execution.c.epoch, 0) < lease.epoch)
+    )
+    numbers = sorted(connection.execute(left.values(outcome).returning(job_execution.c.id)).scalars())
+    for number in numbers:
+        steps = step_execution.update().where(step_execution.c.execution_id == number, step_execution.c.ended.is_(None))
+        connection.execute(steps.values(outcome))
+    return numbers
 
 
 def advance_step(

@@ -62,6 +62,18 @@ class Ledger(Leasing, Reporting):
             leases.prove(connection, lease)
             history.end_job(connection, execution)
 
+    def interrupt_executions(self, lease: Lease, *, exit_code: str, reason: str, ended: datetime) -> list[int]:
+        """Record as failed what former holders of the lease left open: their job executions, and the steps of these.
+
+        Checkpoints and counts stay, so that the steps can be resumed.
+
+        Returns:
+            The numbers of these job executions, oldest first.
+        """
+        with self._database.write() as connection:
+            leases.prove(connection, lease)
+            return history.interrupt(connection, lease, exit_code=exit_code, reason=reason, ended=ended)
+
     def start_step(
         self,
         execution_id: int,
