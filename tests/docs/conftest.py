@@ -5,8 +5,8 @@ The blocks of a page are carried out in their order, in an empty directory of th
 - ``console``: a line ``$ command`` is run by bash (``> `` continues it), and the lines below it are what it prints: all of
   it, where ``…`` stands for any text, and a line that is only ``…`` for any lines. Blanks and empty lines do not count. A
   command that fails says so: ``# exit code 3``.
-- ``yaml``, ``python``, ``toml``: saved, if the first line is a comment with a file name. ``# in module.py`` puts the functions
-  and imports of the block into a module that is there already.
+- ``yaml``, ``python``, ``toml``: saved, if the first line is a comment with a file name. ``# in module.py`` puts the
+  functions and imports of the block into a module that is there already.
 - without a file name: ``python`` is run, together with the blocks that follow directly, and a ``text`` block behind it is
   what it prints; ``yaml`` is loaded, as a project file or a job file.
 - ``sh``: commands for the repository itself, which must be targets of its Makefile.
@@ -22,12 +22,13 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -121,7 +122,9 @@ class Follower:
         programs.mkdir()
         for name, script in _PROGRAMS.items():
             program = programs / name
-            program.write_text("#!/bin/bash\n" + script.format(python=sys.executable, root=ROOT, site=site) + "\n")
+            named = {"python": sys.executable, "root": str(ROOT), "site": str(site)}
+            quoted = {name: shlex.quote(value) for name, value in named.items()}
+            program.write_text(f"#!/bin/bash\n{script.format(**quoted)}\n", encoding="utf-8")
             program.chmod(0o755)
         self.environ |= {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(site), "PYTHONWARNINGS": "error"}
 
@@ -161,8 +164,8 @@ class Follower:
 
     def _run_command(self, command: str, expected: str, line: int) -> None:
         state, where = self.home / "state.sh", self.home / "where"
-        keep = f"{command}\ncode=$?; export -p > {state}; pwd > {where}; exit $code"
-        load = f". {state}\n" if state.exists() else ""
+        keep = f"{command}\ncode=$?; export -p > {shlex.quote(str(state))}; pwd > {shlex.quote(str(where))}; exit $code"
+        load = f". {shlex.quote(str(state))}\n" if state.exists() else ""
         process = subprocess.Popen(
             ["bash", "-c", load + keep],
             cwd=self.here,
@@ -199,7 +202,7 @@ class Follower:
         if not blocks:
             return
         (self.home / "program.py").write_text("".join(block.text for block in blocks), encoding="utf-8")
-        command = f"PYTHONPATH=.:$PYTHONPATH python {self.home / 'program.py'}"
+        command = f"PYTHONPATH=.:$PYTHONPATH python {shlex.quote(str(self.home / 'program.py'))}"
         self._run_command(command, output.text if output else "", blocks[0].line)
 
     def _load(self, block: Block) -> None:
@@ -266,6 +269,18 @@ def follower(tmp_path: Path) -> Iterator[Follower]:
     follower = Follower(tmp_path, inherited)
     yield follower
     follower.stop()
+
+
+@pytest.fixture
+def page_of(tmp_path: Path) -> Callable[[str], Page]:
+    """Makes a page of a text."""
+
+    def write(text: str) -> Page:
+        path = tmp_path / "page.md"
+        path.write_text(text, encoding="utf-8")
+        return Page(path)
+
+    return write
 
 
 @pytest.fixture
