@@ -12,6 +12,7 @@ import attrs
 from contraflow.assembly import RunnableStep, StepOptions
 from contraflow.engine.comparison import Chunk, Comparison
 from contraflow.engine.delivery import deliver
+from contraflow.engine.garbage import rare_collections
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.settlement import settle
 from contraflow.engine.status import ExitStatus
@@ -120,7 +121,8 @@ class StepRun:
         self.observers.tell(self.observers.step_started, execution=self._execution)
         if self.stop is None:
             try:
-                self._run()
+                with rare_collections():
+                    self._run()
             except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
                 self.stop = error
         return self._finish(self._record)
