@@ -20,12 +20,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from counters import Counters
+from crash_points import MOMENTS
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from contraflow_hookspecs import Change, Item, StepContext, hookimpl
-from counters import Counters
-from crash_points import MOMENTS
 
 _WRITES = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM|REPLACE INTO)\s+\"?(cf_\w+)")
 

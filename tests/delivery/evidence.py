@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from checker import Event, Evidence, LedgerItem, Payload
+from effect_log import read_log
+from remotes import kind_of
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 from sqlalchemy.pool import NullPool
 
-from checker import Event, Evidence, LedgerItem, Payload
 from contraflow.fingerprint import fingerprint
-from effect_log import read_log
-from remotes import kind_of
 
 
 def gather(delivery_class: str, source: Path, log: Path, ledger_url: str) -> Evidence:

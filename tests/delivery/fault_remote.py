@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-
 from effect_log import EffectLog, read_log
 from remote_script import Rule, Script
 from remote_store import Call, Reply, Store
@@ -332,7 +331,7 @@ def _handler(remote: Remote) -> type[BaseHTTPRequestHandler]:
 
 def _control(remote: Remote) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - as above
+        def do_GET(self) -> None:
             found: Any = {
                 "/log": lambda: list(read_log(remote.log_path)),
                 "/state": remote.store.state,
@@ -340,7 +339,7 @@ def _control(remote: Remote) -> type[BaseHTTPRequestHandler]:
             }.get(self.path, lambda: None)()
             self._send(200 if found is not None else 404, found)
 
-        def do_PUT(self) -> None:  # noqa: N802 - as above
+        def do_PUT(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
                 remote.script = Script(body)

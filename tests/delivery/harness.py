@@ -1,8 +1,8 @@
 """A project, a fault remote and workers that are killed: the bench on which delivery is tried.
 
-A :class:`Bench` is one project with one integration of one delivery class. Its worker lives as often as it is told to, and is
-killed at random, aimed at a phase, or at a named crash point (:mod:`crash_points`); the source changes in between; in the end
-it may finish undisturbed, and the checker says what was promised and not kept.
+A :class:`Bench` is one project with one integration of one delivery class. Its worker lives as often as it is told to, and
+is killed at random, aimed at a phase, or at a named crash point (:mod:`crash_points`); the source changes in between; in
+the end it may finish undisturbed, and the checker says what was promised and not kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 import attrs
 import yaml
-
 from checker import Evidence, Report, check
 from counters import Counters
 from evidence import gather
@@ -44,7 +43,7 @@ class Setting:
     """Changes in one chunk, and in one batch of the remote."""
     records: int = 20
     """At the beginning."""
-    inserts: int = 3
+    inserts: int = 1
     """New records between two lives."""
     updates: int = 8
     """Records with a new version between two lives."""

@@ -55,11 +55,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 FAULTS = frozenset(
-    "refuse reset_before reset_after delay_before delay_after truncated not_json status mixed too_large missing doubled "
-    "foreign reordered wrong_id".split()
+    [
+        "refuse",
+        "reset_before",
+        "reset_after",
+        "delay_before",
+        "delay_after",
+        "truncated",
+        "not_json",
+        "status",
+        "mixed",
+        "too_large",
+        "missing",
+        "doubled",
+        "foreign",
+        "reordered",
+        "wrong_id",
+    ]
 )
-_CONDITIONS = frozenset("requests from until every probability record method path reads times for".split())
-_DETAILS = frozenset("fault seconds items reset status apply retry_after clock reject above".split())
+_CONDITIONS = frozenset(
+    ["requests", "from", "until", "every", "probability", "record", "method", "path", "reads", "times", "for"]
+)
+_DETAILS = frozenset(
+    ["fault", "seconds", "items", "reset", "status", "apply", "retry_after", "clock", "reject", "above"]
+)
 
 Rule = Mapping[str, Any]
 

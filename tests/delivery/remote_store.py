@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-
 from effect_log import EffectLog
 
 Payload = Mapping[str, Any]

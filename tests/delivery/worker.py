@@ -9,6 +9,7 @@ when the worker enters that phase for the so-manyth time.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -16,11 +17,18 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from counters import Counters
+
 _POLL = 0.0003
+_PER_LIFE = frozenset({"delivery_probe", "mutants"})
+"""Modules that each life imports by itself, as they look at its environment."""
+_KNOWN: frozenset[str] = frozenset()
+"""The modules that this process has imported."""
 
 
 def live(directory: Path, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -47,6 +55,7 @@ def _child(directory: Path, environ: Mapping[str, str], answer: int) -> None:
     except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
         traceback.print_exc()
         result = {"status": "RAISED", "errors": [f"{type(error).__name__}: {error}"]}
+    result["modules"] = [name for name in sys.modules if name not in _KNOWN]
     os.write(answer, json.dumps(result, default=str).encode())
     os._exit(0)
 
@@ -70,12 +79,15 @@ def run(directory: Path, order: Mapping[str, Any], counters: Any) -> dict[str, A
         text = pipe.readall()
         _, status = os.waitpid(pid, 0)
     dead = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    result = json.loads(text) if text else None
+    if result is not None:
+        _learn(result.pop("modules"))
     return {
         "killed": killed and dead == signal.SIGKILL,
         "signal": dead,
         "seconds": time.monotonic() - began,
         "phase": counters.phase,
-        "result": json.loads(text) if text else None,
+        "result": result,
     }
 
 
@@ -88,22 +100,21 @@ def _wait(pipe: Any, kill: Mapping[str, Any], counters: Any) -> bool:
     return not select.select([pipe], [], [], kill["after"])[0]
 
 
+def _learn(modules: Sequence[str]) -> None:
+    """Import what a life had to import, so that the next ones are born with it."""
+    global _KNOWN
+    for name in modules:
+        if name not in _PER_LIFE:
+            with suppress(Exception):
+                importlib.import_module(name)
+    _KNOWN = frozenset(sys.modules)
+
+
 def main() -> None:
     """Serve lives until standard input ends."""
-    import httpx  # noqa: F401 - imported for the children
-    import sqlalchemy.dialects.sqlite  # noqa: F401
-
-    import contraflow.engine.job
-    import contraflow.ledger.postgresql
-    import contraflow.ledger.sqlite
-    import contraflow.plugins
-    import contraflow.readers.all
-    import contraflow.source
-    import contraflow_http.connector  # noqa: F401
-    from counters import Counters
-
     directory = Path(sys.argv[1])
     counters = Counters(directory / "counters")
+    _learn(("contraflow.engine.job", "contraflow.project", "contraflow_http.connector"))
     for line in sys.stdin:
         answer = run(directory, json.loads(line), counters)
         sys.stdout.write(json.dumps(answer) + "\n")
