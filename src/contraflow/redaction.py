@@ -6,13 +6,13 @@ the passwords of database URLs. Every text that leaves the process passes throug
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import traceback
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
@@ -29,23 +29,22 @@ class Redactor:
     """Replaces secrets in texts.
 
     Args:
-        secrets: The values to hide, also in their URL-quoted and JSON-escaped forms. Of a value that is a URL only the
-            password is hidden, and options such as ``?password=…`` and ``?api_key=…``.
+        secrets: The values to hide, also as URLs, JSON and ``repr`` write them, and those within one another. Of a value
+            that is a URL only the password is hidden, and options such as ``?password=…`` and ``?api_key=…``.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
+        self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Hide these values, too."""
         for secret in secrets:
-            for value in _sensitive_parts(secret):
-                escaped = (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-                self._forms |= {value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1], *escaped}
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            self._secrets |= set(_sensitive_parts(secret))
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        notations = ("".join(map(_notations, _BACKSLASHES.sub(r"\\", value))) for value in longest_first)
+        self._pattern = re.compile("|".join(notations)) if longest_first else None
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets and without passwords in URLs."""
@@ -88,6 +87,27 @@ class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format the record without secrets."""
         return self._redactor(super().format(record))
+
+
+_BACKSLASHES = re.compile(r"\\+")
+_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+
+
+@lru_cache
+def _notations(character: str) -> str:
+    """A pattern for one character of a secret: plain, percent-encoded, or escaped, any number of times over."""
+    if character.isascii() and character.isalnum():
+        return character
+    percent = "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+    plain = [re.escape(character), f"(?i:{percent})", *([r"\+"] if character == " " else [])]
+    if character == "\\":
+        return rf"(?:\\|{plain[1]})+"  # of any number of them, as each notation doubles them
+    utf16 = character.encode("utf-16-be", "surrogatepass").hex()
+    units = r"\\+u".join(utf16[i : i + 4] for i in range(0, len(utf16), 4))
+    escaped = [f"(?i:u{units}|x{ord(character):02x}|U{ord(character):08x})"]
+    if character in _ESCAPES:
+        escaped.append(_ESCAPES[character])
+    return rf"(?:\\*(?:{'|'.join(plain)})|\\+(?:{'|'.join(escaped)}))"
 
 
 def _sensitive_parts(secret: str) -> list[str]:

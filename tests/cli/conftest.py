@@ -168,7 +168,7 @@ class ProjectOnDisk:
     def forget_modules(self) -> None:
         """Modules of other projects, and earlier versions of this one's, as a new process would."""
         for name, module in list(sys.modules.items()):
-            if Path(getattr(module, "__file__", None) or "/").is_relative_to(self.directory):
+            if (getattr(module, "__file__", None) or "").startswith(f"{self.directory}{os.sep}"):
                 del sys.modules[name]
 
 

@@ -142,8 +142,8 @@ def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
 
 
 def _bury(settled: Settled, key_text: str, rejected: Rejected, redact: Redactor) -> None:
-    reason = redact(rejected.reason)
+    reason, code = redact(rejected.reason), redact(rejected.code)
     if len(reason) > _LONGEST_REASON:
         reason = reason[: _LONGEST_REASON - 1] + "…"
-    settled.dead_letters.append(NewDeadLetter(key=key_text, code=rejected.code, reason=reason))
-    settled.rejections.append(attrs.evolve(rejected, reason=reason))
+    settled.dead_letters.append(NewDeadLetter(key=key_text, code=code, reason=reason))
+    settled.rejections.append(attrs.evolve(rejected, code=code, reason=reason))
