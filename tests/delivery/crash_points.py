@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 POINTS: Mapping[str, str] = {
+    "P0-lease": "before lease",
+    "P1-lease": "after lease",  # the lease is taken, the execution not recorded
     "P0": "before T0",  # nothing is recorded
     "P1": "after T0",  # the execution is recorded, the lease taken
     "P2": "read begins",

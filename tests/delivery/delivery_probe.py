@@ -63,15 +63,11 @@ def transaction(writes: set[tuple[str, str]]) -> str:
     tables = {table for _, table in writes}
     if ("INSERT INTO", "cf_job_execution") in writes:
         return "T0"
-    if (
-        "cf_item_state" in tables
-        or ("DELETE FROM", "cf_intent") in writes
-        or ("DELETE FROM", "cf_intent_item") in writes
-    ):
-        return "T2"
-    if ("INSERT INTO", "cf_intent") in writes or ("INSERT INTO", "cf_intent_item") in writes:
+    if ("INSERT INTO", "cf_lease") in writes:
+        return "lease"
+    if ("INSERT INTO", "cf_intent") in writes:
         return "T1"
-    if ("UPDATE", "cf_step_execution") in writes:
+    if "cf_item_state" in tables or ("DELETE FROM", "cf_intent") in writes:
         return "T2"
     if ("UPDATE", "cf_job_execution") in writes:
         return "T3"
@@ -98,7 +94,7 @@ def _watch_transactions(probe: Probe) -> None:
             original(self, connection)
             return
         within = "" if probe.has_read else " in recovery"
-        probe.phase(name)
+        probe.phase("T0" if name == "lease" else name)
         probe.moment(f"before {name}", f"before {name}{within}")
         original(self, connection)
         probe.phase("other")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from checker import Event, Evidence, LedgerItem, Payload
 from effect_log import read_log
 from remotes import kind_of
-from sqlalchemy import MetaData, Table, create_engine, inspect, select
+from sqlalchemy import Connection, MetaData, Table, create_engine, inspect, select
 from sqlalchemy.pool import NullPool
 
 from contraflow.fingerprint import fingerprint
@@ -61,16 +61,23 @@ def read_ledger(url: str, history: dict[str, list[Payload]]) -> tuple[dict[str, 
                     remote_id=row.remote_id,
                     dead_letter=row.key in buried,
                 )
-            listed = {key for key, item in items.items() if item.status == "in_doubt"}
-            residue = []
-            for name in tables.keys() & {"cf_intent", "cf_intent_item"}:
-                for row in connection.execute(select(tables[name])):
-                    key = str(json.loads(row.key)[0]) if "key" in row._fields else None
-                    if key not in listed:
-                        residue.append(f"{name}: {dict(row._mapping)}"[:200])
-            return items, residue
+            return items, list(_residue(connection, tables, items))
     finally:
         engine.dispose()
+
+
+def _residue(connection: Connection, tables: Mapping[str, Table], items: Mapping[str, LedgerItem]) -> Iterator[str]:
+    """Leases that are held, and intents of items that are not listed as in doubt."""
+    if "cf_lease" in tables:
+        for row in connection.execute(select(tables["cf_lease"])):
+            if row.owner is not None:
+                yield f"the lease of {row.job} is held by {row.owner}"
+    if "cf_intent" in tables:
+        for row in connection.execute(select(tables["cf_intent"])):
+            keys = [str(json.loads(item[0])[0]) for item in json.loads(row._mapping["items"])]
+            hidden = [key for key in keys if key not in items or items[key].status != "in_doubt"]
+            if hidden or not keys:
+                yield f"intent {row.id} still holds {', '.join(hidden) or 'nothing'}"
 
 
 def _version(found: str | None, versions: Sequence[Payload]) -> int | None:
