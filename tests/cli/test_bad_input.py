@@ -132,8 +132,13 @@ YAML: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", YAML)
-@pytest.mark.parametrize("file", ["contraflow.yaml", "jobs.yml"])
+@pytest.mark.parametrize(
+    ("file", "case"),
+    [
+        *(("contraflow.yaml", case) for case in YAML),
+        *(("jobs.yml", case) for case in ("tab", "duplicate key", "alias", "tag", "list", "10 MB", "depth 1000")),
+    ],
+)
 def test_broken_or_hostile_yaml(exported: Any, refused: Refused, tells: Tells, file: str, case: str) -> None:
     text, said = YAML[case]
     exported.write(file, text)

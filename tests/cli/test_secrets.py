@@ -96,7 +96,8 @@ def process_item(item, context):
 }
 SILENT = {"Deferred", "Unknown"}
 """Whose reasons are not shown."""
-WITHOUT_SETTINGS = {"configure_job", "describe_parameters", "provide_export_job", "an observer"}
+EARLIEST = ("capabilities", "check_step", "check_connection", "open_resources", "process_item")
+"""The first in each command that get the settings: by then the program must know what is secret among them."""
 
 PREFACE = '''
 import json, logging, os
@@ -140,8 +141,7 @@ def everything_said(project: Any, commands: list[list[str]] = COMMANDS, **enviro
     ("source", "hook"),
     [
         *(("from the environment", hook) for hook in HOOKS),
-        # A hook that gets no settings cannot know what is written in them.
-        *(("written literally", hook) for hook in sorted(HOOKS.keys() - WITHOUT_SETTINGS)),
+        *(("written literally", hook) for hook in EARLIEST),
         ("within a longer text", "process_item"),
     ],
 )

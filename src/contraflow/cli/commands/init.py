@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import closing
 from importlib import resources
@@ -58,6 +59,6 @@ def command(state: State, directory: Path, as_json: bool) -> None:
     click.echo(f"Made {', '.join(shown_path(target) for target in targets)}.\n")
     click.echo("Next:")
     if directory != Path():
-        click.echo(f"    cd {directory}")
+        click.echo(f"    cd {shlex.quote(str(directory))}")
     click.echo("    contraflow check")
     click.echo("    contraflow sync address-book")
