@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from contraflow.ledger import Ledger, StepRecord, open_ledger
+from contraflow.ledger import Lease, Ledger, StepRecord, open_ledger
 
 MOMENT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 _POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
@@ -70,3 +70,19 @@ def begin() -> Callable[[Ledger], tuple[int, StepRecord]]:
         return execution_id, ledger.start_step(execution_id, **step)  # type: ignore[arg-type]
 
     return start
+
+
+@pytest.fixture
+def take() -> Callable[..., Lease | None]:
+    """Take the lease of the job that ``begin`` starts."""
+
+    def take_lease(ledger: Ledger, owner: str = "one", **changes: object) -> Lease | None:
+        values = {"host": "here", "pid": 17, "since": MOMENT, **changes}
+        return ledger.take_lease("acme", "customers_export", owner=owner, **values)  # type: ignore[arg-type]
+
+    return take_lease
+
+
+@pytest.fixture
+def lease(ledger: Ledger, take: Callable[..., Lease]) -> Lease:
+    return take(ledger)

@@ -118,6 +118,21 @@ def test_a_resumed_step_that_fails_at_once_resumes_at_the_same_place(ledger: Led
     assert ledger.checkpoint(**STEP) is None
 
 
+def test_a_step_resumes_only_what_was_asked_the_same(ledger: Ledger, begin: Begin) -> None:
+    """Another request in between does not hide where the first one stood."""
+    first = begin(ledger, request="all")
+    settle(ledger, *first, (7,))
+    second = begin(ledger, request="ids 1, 2")
+    settle(ledger, *second, (2,))
+    assert ledger.checkpoint(**STEP, request="all") == (7,)
+    assert ledger.checkpoint(**STEP, request="ids 1, 2") == (2,)
+    assert ledger.checkpoint(**STEP, request="ids 3") is None
+    assert ledger.checkpoint(**STEP) is None
+    ledger.finish_step(second[1].id, ended(BatchStatus.COMPLETED))
+    assert ledger.checkpoint(**STEP, request="all") == (7,)
+    assert ledger.checkpoint(**STEP, request="ids 1, 2") is None
+
+
 def test_executions_that_nobody_started_cannot_end(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="no job execution 5"):
         ledger.finish_job(JobExecution(id=5, **NAMES, status=BatchStatus.COMPLETED))

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import create_engine, inspect
 
 import contraflow.ledger.migrations
-from contraflow.ledger import Ledger, open_ledger
+from contraflow.errors import LedgerError
+from contraflow.ledger import ItemState, Ledger, open_ledger
 from contraflow.ledger.schema import HEAD, VERSION_TABLE, metadata
 
 ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "data"
 
 
 def test_the_migrations_make_the_tables_that_the_queries_expect(ledger: Ledger) -> None:
@@ -68,3 +73,55 @@ def test_the_wheel_brings_the_migrations(tmp_path: Path) -> None:
     here = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src/contraflow/ledger").rglob("*.py")}
     assert here <= set(names)
     assert "contraflow/ledger/migrations/env.py" in names
+
+
+@pytest.fixture
+def old_url(url: str) -> str:
+    """A ledger of revision 0001, as ``data/keep_revision.py`` kept it."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.executescript((DATA / "revision_0001.sqlite.sql").read_text())
+    else:
+        execute(url, (DATA / "revision_0001.postgresql.sql").read_text())
+    return url
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        result = connection.exec_driver_sql(statement)
+        rows = [tuple(row) for row in result] if result.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def test_a_ledger_of_revision_0001_keeps_all_that_it_knew(old_url: str) -> None:
+    tables = ("cf_ledger", "cf_stream", "cf_item_state", "cf_dead_letter", "cf_job_execution", "cf_step_execution")
+    before = {table: execute(old_url, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}  # noqa: S608
+    with open_ledger(old_url) as ledger:
+        assert [execution.id for execution in ledger.executions()] == [3, 2, 1]
+        states = ledger.item_states(1, ["[1]", "[\"Zoë '♥'\",5]"])
+        assert states["[1]"].remote_version == '"v1"'
+        doubt = ItemState("[\"Zoë '♥'\",5]", "in_doubt", 3, "fp1:old", "fp1:tried", "r5", None)
+        assert states[doubt.key] == doubt
+        assert [item.key for item in ledger.items_in("in_doubt")] == [("Zoë '♥'", 5)]
+        assert ledger.dead_letters()[0].reason == "it's no; e-mail\naddress"
+        names = {"integration": "acme", "job": "customers_export"}
+        assert ledger.checkpoint(**names, step="customers") == (3,)
+        assert ledger.checkpoint(**names, step="customers", request="digest") is None
+        assert ledger.start_job(**names, parameters={}, started=datetime.now(UTC)) == 4
+    added = {"cf_job_execution": 1, "cf_step_execution": 1}
+    for table, rows in before.items():
+        after = execute(old_url, f"SELECT * FROM {table} ORDER BY 1, 2")[: len(rows)]  # noqa: S608
+        assert after == [(*row, *[None] * added.get(table, 0)) for row in rows]
+    open_ledger(old_url).close()
+
+
+def test_a_migration_that_cannot_be_ended_leaves_the_old_ledger(old_url: str) -> None:
+    """A table of the last thing that the migration makes is in its way."""
+    execute(old_url, "CREATE TABLE cf_request (id INTEGER)")
+    with pytest.raises(LedgerError, match="already exists"):
+        open_ledger(old_url)
+    assert execute(old_url, "SELECT version_num FROM cf_alembic_version") == [("0001",)]
+    execute(old_url, "DROP TABLE cf_request")
+    open_ledger(old_url).close()

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from contraflow.errors import LedgerError
 from contraflow.ledger import open_ledger
+from contraflow.ledger import sqlite as sqlite_module
 
 
 def execute(url: str, *statements: str) -> None:
@@ -181,6 +182,23 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, request: pytest.F
             open_ledger(f"sqlite:///{tmp_path}/{name}.db")
 
 
+def test_a_damaged_ledger_is_refused_and_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    open_ledger(f"sqlite:///{path}").close()
+    whole = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'cf_dead_letter'").fetchone()[0]
+    overwritten = whole[: (root - 1) * 4096] + b"\xff" * 4096 + whole[root * 4096 :]
+    for damaged in (overwritten, whole[:-4096]):
+        path.write_bytes(damaged)
+        with pytest.raises(LedgerError, match=r"ledger\.db is damaged; restore it from a backup \("):
+            open_ledger(f"sqlite:///{path}")
+        assert path.read_bytes() == damaged
+    path.write_bytes(overwritten)
+    monkeypatch.setattr(sqlite_module, "LARGEST_CHECKED", 4096)  # a large file is not read through
+    open_ledger(f"sqlite:///{path}").close()
+
+
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="is not a file"):
         open_ledger(f"sqlite:///{tmp_path}")
@@ -299,6 +317,7 @@ import sys
 sys.modules["psycopg"] = None
 from contraflow.errors import LedgerError
 from contraflow.ledger import open_ledger
+from contraflow.ledger import sqlite as sqlite_module
 try:
     open_ledger("postgresql://ana:s3cr3t@127.0.0.1/shop")
 except LedgerError as error:
