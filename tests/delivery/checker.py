@@ -10,6 +10,7 @@ DOUBLED      one version was applied twice, where the class promises once (A, C,
 STALE        an older version was applied after a newer one, or the remote ends with less than the ledger has confirmed
 LEDGER_WRONG the ledger says written, but the remote holds something else, or under another id
 RESIDUE      an intent or a lease is left after a run that ended by itself
+UNSETTLED    an item is listed, though the class can always find out (A, B), and nothing was rejected for good
 ============ =====================================================================================================
 """
 
@@ -28,6 +29,8 @@ Event = Mapping[str, Any]
 LISTED = frozenset({"rejected", "deferred", "in_doubt"})
 ONCE = frozenset("ACD")
 """Classes that promise one effect for one version."""
+CERTAIN = frozenset("AB")
+"""Classes in which no doubt lasts."""
 
 
 class Kind(enum.Enum):
@@ -39,6 +42,7 @@ class Kind(enum.Enum):
     STALE = "STALE"
     LEDGER_WRONG = "LEDGER_WRONG"
     RESIDUE = "RESIDUE"
+    UNSETTLED = "UNSETTLED"
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +81,8 @@ class Evidence:
     ledger: Mapping[str, LedgerItem]
     residue: Collection[str] = ()
     """What the ledger should no longer hold: intents, leases."""
+    refused: Collection[str] = ()
+    """Records that the remote refuses for good: they may be listed in any class."""
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +134,7 @@ class _Case:
         self.once = evidence.delivery_class in ONCE
         self.item = evidence.ledger.get(record)
         self.is_listed = self.item is not None and self.item.status in LISTED
+        self.is_certain = evidence.delivery_class in CERTAIN and record not in evidence.refused
         self.unique = len({_frozen(payload) for payload in versions}) == len(versions)
         """Whether a payload tells its version."""
         self.repeated = 0
@@ -138,6 +145,8 @@ class _Case:
             found.append((Kind.SILENT, "rejected without a dead letter that says why"))
         if self.item is not None and self.item.status == "written":
             found += self._truth(self.item)
+        if self.item is not None and self.is_listed and self.is_certain:
+            found.append((Kind.UNSETTLED, f"{self.item.status}, though nothing keeps it from being delivered"))
         due = self.versions[-1]
         confirmed = None if self.item is None or self.item.version is None else self._payload(self.item.version)
         if not self.is_listed and confirmed != due:

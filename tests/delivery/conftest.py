@@ -6,10 +6,11 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 _HERE = Path(__file__).parent
@@ -19,7 +20,7 @@ from harness import Bench, Setting, bench  # noqa: E402
 from ledgers import postgresql_schema  # noqa: E402
 from readiness import READY  # noqa: E402
 
-collect_ignore = [] if READY else ["test_crash_points.py", "test_kills.py", "test_faults.py", "test_mutants.py"]
+collect_ignore = [] if READY else ["test_crash_points.py", "test_kills.py", "test_mutants.py"]
 
 
 @pytest.fixture(scope="session")
@@ -28,15 +29,19 @@ def seed() -> int:
     return int(os.environ.get("CONTRAFLOW_TEST_SEED", secrets.randbelow(10**6)))
 
 
-@pytest.fixture
-def make_bench(tmp_path: Path, seed: int) -> Iterator[Callable[..., Bench]]:
-    """Set up a bench: ``make_bench("C", ledger="postgresql", form="batch", ...)``."""
+Make = Callable[..., Bench]
+
+
+@contextmanager
+def _benches(directory: Path, seed: int) -> Iterator[Make]:
     with ExitStack() as stack:
 
-        def make(delivery_class: str, *, ledger: str = "sqlite", **options: Any) -> Bench:
-            setting = Setting(delivery_class=delivery_class, **{"seed": seed, **options})
-            directory = tmp_path / f"bench{len(list(tmp_path.iterdir()))}"
-            directory.mkdir()
+        def make(
+            delivery_class: str, ledger: str = "sqlite", *, setting: Setting | None = None, **options: Any
+        ) -> Bench:
+            setting = setting or Setting(delivery_class=delivery_class, **options)
+            place = directory / f"bench{len(list(directory.iterdir()))}"
+            place.mkdir()
             url = None
             if ledger == "postgresql":
                 try:
@@ -45,9 +50,31 @@ def make_bench(tmp_path: Path, seed: int) -> Iterator[Callable[..., Bench]]:
                     if os.environ.get("CI") == "true":
                         raise
                     pytest.skip(str(error))
-            return stack.enter_context(bench(directory, setting, ledger=url))
+            return stack.enter_context(bench(place, attrs.evolve(setting, seed=seed), ledger=url))
 
         yield make
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, seed: int) -> Iterator[Make]:
+    """Set up a bench: ``make_bench("C", "postgresql", form="batch", ...)``."""
+    with _benches(tmp_path, seed) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Make]:
+    """One bench a class and ledger for a whole module: each test finds the ledger that those before it left."""
+    with _benches(tmp_path_factory.mktemp("benches"), seed) as make:
+        known: dict[tuple[Any, ...], Bench] = {}
+
+        def shared(*which: str, **options: Any) -> Bench:
+            if which not in known:
+                known[which] = make(*which, **options)
+                known[which].live()
+            return known[which]
+
+        yield shared
 
 
 @pytest.hookimpl(wrapper=True)

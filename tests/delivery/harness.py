@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,7 @@ class Bench:
             "after": self.random.choice((0.0, 0.0, 0.001, 0.004)),
         }
 
-    def finish(self, *, most: int = 40) -> Life:
+    def finish(self, *, most: int = 40, mutant: str | None = None) -> Life:
         """Let the worker run undisturbed until nothing is left to be done that it can do.
 
         Raises:
@@ -225,7 +225,7 @@ class Bench:
         """
         life = None
         for _ in range(most):
-            life = self.live()
+            life = self.live(mutant=mutant)
             result = life.result or {}
             counts = result.get("counts", {})
             if result.get("status") == "COMPLETED" and not counts.get("written") and not counts.get("deferred"):
@@ -238,9 +238,9 @@ class Bench:
         self.remote.settle()
         return gather(self.setting.delivery_class, self.workload.path, self.remote.log, self.ledger)
 
-    def check(self) -> Report:
-        """What was promised and not kept."""
-        return check(self.evidence())
+    def check(self, *, refused: Collection[str] = ()) -> Report:
+        """What was promised and not kept; ``refused`` are the records that the remote refuses for good."""
+        return check(attrs.evolve(self.evidence(), refused=refused))
 
 
 @contextmanager

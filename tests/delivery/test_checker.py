@@ -98,6 +98,21 @@ def test_what_is_listed_is_not_lost(status):
     assert judge(Log().write(version(0)).write(version(1), what=None, status=503), item=item) == []
 
 
+@pytest.mark.parametrize("kind", ["a", "b"])
+def test_what_could_be_delivered_should_not_stay_listed(kind):
+    item = LedgerItem(status="in_doubt", version=0)
+    log = Log(kind).write(version(0), key="k").write(version(1), key="l", status=None)
+    assert judge(log, item=item) == [Kind.UNSETTLED]
+    evidence = Evidence(
+        delivery_class=kind.upper(),
+        source={"7": [version(0), version(1)]},
+        log=log.events,
+        ledger={"7": item},
+        refused="7",
+    )
+    assert check(evidence).findings == []
+
+
 def test_a_rejected_item_without_a_dead_letter_is_silent():
     assert judge(Log(), item=LedgerItem(status="rejected", version=None)) == [Kind.SILENT]
 

@@ -1,0 +1,275 @@
+"""Deliberately broken variants of the protocol. The harness is worth something only if it catches each of them.
+
+A mutant is a patch of the engine within the worker: :mod:`delivery_probe` applies the one that ``CONTRAFLOW_PROBE_MUTANT``
+names, before anything runs. ``patches`` says which functions it replaces, ``scenario`` in which story it must be caught, and
+``caught_as`` as what. A mutant whose function is no longer there fails loudly: it must follow the engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import attrs
+from checker import Kind
+from scenarios import Scenario
+
+Patch = Callable[..., Any]
+"""What takes a function's place: called with the original, then with the arguments."""
+
+
+@attrs.frozen(kw_only=True)
+class Mutant:
+    """One broken variant."""
+
+    name: str
+    what: str
+    patches: Mapping[str, Patch]
+    """``module:function`` or ``module:Class.method``, and what takes its place."""
+    scenario: Scenario
+    caught_as: frozenset[Kind]
+    """One of these must be found."""
+
+    def apply(self) -> None:
+        """Break the engine in this process."""
+        for target, patch in self.patches.items():
+            module, _, path = target.partition(":")
+            *holders, name = path.split(".")
+            holder = reduce(getattr, holders, importlib.import_module(module))
+            original = getattr(holder, name)
+            setattr(holder, name, _replacement(original, patch))
+
+
+def _replacement(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
+    def patched(*arguments: Any, **named: Any) -> Any:
+        return patch(original, *arguments, **named)
+
+    return patched
+
+
+# The patches
+
+
+def _key(of: Callable[[Any], Sequence[Any]]) -> Patch:
+    def patch(original: Any, *arguments: Any, **named: Any) -> Any:
+        intended = original(*arguments, **named)
+        key = "cf1-" + "-".join("".join(filter(str.isalnum, str(part))) for part in of(intended))[-36:]
+        return intended._replace(change=attrs.evolve(intended.change, idempotency_key=key))
+
+    return patch
+
+
+def _new_keys(original: Any, *arguments: Any, **named: Any) -> Any:
+    return [
+        each._replace(change=attrs.evolve(each.change, idempotency_key=f"cf1-{secrets.token_hex(16)}"))
+        for each in original(*arguments, **named)
+    ]
+
+
+def _no_quiesce(original: Any, recovery: Any, intent: Any) -> bool:
+    return not recovery.stop.is_set
+
+
+def _no_confirm(original: Any, recovery: Any, in_flight: Any, left: Any) -> Any:
+    return left
+
+
+def _resend_what_is_held(original: Any, *arguments: Any, **named: Any) -> Any:
+    from contraflow.engine.promise import Promise
+
+    promise = original(*arguments, **named)
+    return Promise.AT_LEAST_ONCE if promise is Promise.REPORTED else promise
+
+
+def _unknown_is_written(original: Any, *arguments: Any, **named: Any) -> Any:
+    from contraflow_hookspecs import Unknown, Written
+
+    delivered = original(*arguments, **named)
+    results = {
+        key: Written(key=key) if isinstance(result, Unknown) else result for key, result in delivered.results.items()
+    }
+    return attrs.evolve(delivered, results=results, stop=None)
+
+
+def _split_after_doubt(original: Any, changes: Any, *arguments: Any, **named: Any) -> Any:
+    from contraflow_hookspecs import Unknown
+
+    delivered = original(changes, *arguments, **named)
+    if len(changes) < 2 or not all(isinstance(each, Unknown) for each in delivered.results.values()):
+        return delivered
+    halves = [
+        _split_after_doubt(original, half, *arguments, **named)
+        for half in (changes[: len(changes) // 2], changes[len(changes) // 2 :])
+    ]
+    return attrs.evolve(halves[1], results={**halves[0].results, **halves[1].results})
+
+
+def _recovered_is_written(original: Any, recovery: Any, in_flight: Any, part: Any) -> None:
+    from contraflow_hookspecs import Written
+
+    recovery.record(in_flight, part, {each.change.key: Written(key=each.change.key) for each in part})
+
+
+def _no_recovery(original: Any, recovery: Any) -> None:
+    return None
+
+
+def _no_intent(original: Any, ledger: Any, *arguments: Any, **named: Any) -> Any:
+    """T1 is undone at once: what the ledger says is what it would say without it."""
+    from contraflow.ledger import intents
+
+    number = original(ledger, *arguments, **named)
+    with ledger._database.write() as connection:
+        intents.settle(connection, number, ())
+    return number
+
+
+def _intent_goes_first(original: Any, ledger: Any, settlement: Any, **named: Any) -> Any:
+    """The intent is deleted in a transaction of its own, before what became of it is recorded."""
+    from contraflow.ledger import intents
+
+    if settlement.intent_id is not None:
+        with ledger._database.write() as connection:
+            intents.settle(connection, settlement.intent_id, settlement.unsettled)
+    return original(ledger, attrs.evolve(settlement, intent_id=None, unsettled=()), **named)
+
+
+def _settle_before_call(original: Any, loop: Any, chunk: Any, in_flight: Any) -> Any:
+    """Everything is recorded as written before it is sent."""
+    from contraflow.engine.sending import Sent
+    from contraflow_hookspecs import Written
+
+    intended = list(chunk.intended.values())
+    results = {each.change.key: Written(key=each.change.key) for each in intended}
+    loop._finish([(chunk, in_flight, Sent(intended=intended, results=results))])
+    return original(loop, chunk, in_flight)
+
+
+def _checkpoint_first(original: Any, loop: Any, chunk: Any) -> Any:
+    """The position moves before the intent is recorded."""
+    from contraflow.ledger import history
+
+    with loop.ledger._database.write() as connection:
+        history.advance_step(connection, loop.record.id, checkpoint=chunk.position, counts={})
+    return original(loop, chunk)
+
+
+_ONCE_MORE = frozenset({Kind.DOUBLED})
+_ANSWER_LOST = {"fault": "reset_after", "requests": [1]}
+_LATE = {"fault": "delay_before", "seconds": 0.4, "requests": [1]}
+
+_ALL = (
+    Mutant(
+        name="no intent",
+        what="T1 is left out",
+        patches={"contraflow.ledger.ledger:Ledger.intend": _no_intent},
+        scenario=Scenario(delivery_class="C", point="P8"),
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="settle before call",
+        what="outcomes are recorded before the call",
+        patches={"contraflow.engine.items:ItemLoop._send": _settle_before_call},
+        scenario=Scenario(delivery_class="C", point="P5-call"),
+        caught_as=frozenset({Kind.LEDGER_WRONG, Kind.SILENT, Kind.STALE}),
+    ),
+    Mutant(
+        name="checkpoint first",
+        what="the checkpoint moves before T1",
+        patches={"contraflow.engine.items:ItemLoop._intend": _checkpoint_first},
+        scenario=Scenario(delivery_class="A", point="P4", undisturbed=1),
+        caught_as=frozenset({Kind.LOST}),
+    ),
+    Mutant(
+        name="intent goes first",
+        what="the intent is deleted before T2 is committed",
+        patches={"contraflow.ledger.ledger:Ledger.settle": _intent_goes_first},
+        scenario=Scenario(
+            delivery_class="C", point="P10:2", records=6
+        ),  # two chunks: the sound engine has a second T2 as well
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="key without generation",
+        what="the idempotency key is made of the item and the payload alone",
+        patches={"contraflow.engine.comparison:_intend": _key(lambda it: (it.key_text, it.fingerprint))},
+        scenario=Scenario(delivery_class="A", style="cycling", changes_after=2),
+        caught_as=frozenset({Kind.LEDGER_WRONG, Kind.UNSETTLED}),
+    ),
+    Mutant(
+        name="key without content",
+        what="the idempotency key is made of the item alone",
+        patches={"contraflow.engine.comparison:_intend": _key(lambda it: (it.key_text,))},
+        scenario=Scenario(delivery_class="A", changes_after=1),
+        caught_as=frozenset({Kind.LOST, Kind.UNSETTLED, Kind.SILENT, Kind.LEDGER_WRONG}),
+    ),
+    Mutant(
+        name="new key on recovery",
+        what="what is in doubt is sent again under a new key",
+        patches={"contraflow.engine.recovery:intended_of": _new_keys},
+        scenario=Scenario(delivery_class="A", point="P8"),
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="no quiesce",
+        what="recovery does not wait until no request can still arrive",
+        patches={"contraflow.engine.recovery:Recovery._quiesce": _no_quiesce},
+        scenario=Scenario(delivery_class="C", point="P7", rules=[_LATE]),
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="no quiesce, upsert",
+        what="the same where a late request overwrites a newer one",
+        patches={"contraflow.engine.recovery:Recovery._quiesce": _no_quiesce},
+        scenario=Scenario(delivery_class="B", point="P7", rules=[_LATE], changes_after=1),
+        caught_as=frozenset({Kind.STALE}),
+    ),
+    Mutant(
+        name="confirm ignored",
+        what="recovery sends again without asking the remote",
+        patches={"contraflow.engine.recovery:Recovery._ask": _no_confirm},
+        scenario=Scenario(delivery_class="C", point="P8"),
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="unknown is written",
+        what="a lost answer counts as success",
+        patches={"contraflow.engine.sending:deliver": _unknown_is_written},
+        scenario=Scenario(delivery_class="C", rules=[{"fault": "reset_before", "requests": [1]}]),
+        caught_as=frozenset({Kind.SILENT, Kind.LEDGER_WRONG, Kind.STALE}),
+    ),
+    Mutant(
+        name="held is sent again",
+        what="class D sends what is in doubt again",
+        patches={"contraflow.engine.promise:promise_of": _resend_what_is_held},
+        scenario=Scenario(delivery_class="D", point="P8"),
+        caught_as=_ONCE_MORE,
+    ),
+    Mutant(
+        name="recovered is written",
+        what="recovery takes what is in doubt for written",
+        patches={"contraflow.engine.recovery:Recovery._send": _recovered_is_written},
+        scenario=Scenario(delivery_class="A", point="P5-call"),
+        caught_as=frozenset({Kind.STALE, Kind.SILENT, Kind.LEDGER_WRONG}),
+    ),
+    Mutant(
+        name="no recovery",
+        what="nobody looks at what is in doubt",
+        patches={"contraflow.engine.recovery:Recovery.run": _no_recovery},
+        scenario=Scenario(delivery_class="C", point="P8"),
+        caught_as=frozenset({Kind.DOUBLED, Kind.RESIDUE, Kind.SILENT}),
+    ),
+    Mutant(
+        name="split after doubt",
+        what="a batch whose answer was lost is halved and sent again",
+        patches={"contraflow.engine.sending:deliver": _split_after_doubt},
+        scenario=Scenario(delivery_class="C", form="batch", rules=[_ANSWER_LOST]),
+        caught_as=_ONCE_MORE,
+    ),
+)
+
+MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in _ALL}
+"""All mutants, by name. (A mutant without the fence is the business of the tests that freeze a worker.)"""

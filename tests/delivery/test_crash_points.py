@@ -1,0 +1,105 @@
+"""A worker that dies at any named point leaves nothing that the next runs do not put right."""
+
+from __future__ import annotations
+
+import pytest
+from crash_points import POINTS, RECOVERY
+
+LATE = {"fault": "delay_before", "seconds": 0.3, "requests": [1]}
+AMBIGUOUS = ("P5", "P5-call", "P6", "P7", "P8", "P9", "P10")
+"""All leave the same in the ledger: an intent without outcome."""
+SINGLE = [point for point in POINTS if point not in ("P12", "P13")]
+CASES = [
+    *(("A", point) for point in SINGLE),
+    *(("C", point) for point in SINGLE),
+    *(("B", point) for point in AMBIGUOUS),
+    *(("D", point) for point in AMBIGUOUS),
+]
+
+
+@pytest.fixture
+def benches(shared_bench):
+    """Three records; all get a new version before each crash."""
+
+    def get(*which):
+        bench = shared_bench(*which, records=3, updates=3, inserts=0)
+        if which[0] == "D":
+            bench.workload.insert(2)  # those that are held take no new versions
+        bench.change()
+        return bench
+
+    return get
+
+
+def settle(bench, point: str) -> None:
+    bench.remote.script({})
+    bench.finish()
+    report = bench.check()
+    assert [str(finding) for finding in report.findings] == [], point
+
+
+@pytest.mark.parametrize(("delivery_class", "point"), CASES)
+def test_one_crash(benches, delivery_class, point):
+    bench = benches(delivery_class)
+    bench.remote.script({"rules": [LATE] if point == "P7" else []})
+    life = bench.live(point=point)
+    assert life.signal is not None, f"{point} was never reached: {life}"
+    settle(bench, point)
+
+
+@pytest.mark.parametrize("point", ["P4", "P5", "P8", "P10", "P11"])
+def test_one_crash_with_the_ledger_in_postgresql(benches, point):
+    bench = benches("A", "postgresql")
+    assert bench.live(point=point).signal is not None
+    settle(bench, point)
+
+
+@pytest.mark.parametrize(
+    ("delivery_class", "point"),
+    [
+        ("A", "P15-call"),
+        ("A", "P15"),
+        ("A", "P15-T2"),
+        ("A", "P15-done"),
+        ("B", "P14-wait"),
+        ("B", "P15"),
+        *(("C", point) for point in RECOVERY),
+        ("D", "P15-T2"),
+    ],
+)
+def test_a_crash_in_the_recovery_from_a_crash(benches, delivery_class, point):
+    bench = benches(delivery_class)
+    first = "P5-call" if point.startswith("P15") else "P8"  # sent again only if it did not arrive
+    assert bench.live(point=first).signal is not None
+    life = bench.live(point=point)
+    assert life.signal is not None, f"{point} was never reached: {life}"
+    settle(bench, point)
+
+
+def test_a_crash_between_two_parts_of_a_batch(benches):
+    bench = benches("A")
+    bench.remote.script({"rules": [{"fault": "status", "status": 429, "retry_after": 0, "requests": [2]}]})
+    assert bench.live(point="P12").signal is not None
+    settle(bench, "P12")
+
+
+def test_a_crash_in_the_backoff(benches):
+    bench = benches("A")
+    bench.remote.script({"rules": [{"fault": "status", "status": 503, "retry_after": 1, "requests": [1]}]})
+    assert bench.live(point="P13").signal is not None
+    settle(bench, "P13")
+
+
+@pytest.mark.parametrize("delivery_class", ["B", "C"])
+def test_the_quiesce_counts_from_the_last_request(benches, delivery_class):
+    """The first two requests of a chunk take as long as a request may live; the third is on its way when the worker dies."""
+    bench = benches(delivery_class)
+    rules = [
+        {"fault": "delay_after", "seconds": 0.35, "requests": [1, 2]},
+        {"fault": "delay_before", "seconds": 0.45, "requests": [3]},
+    ]
+    bench.remote.script({"rules": rules})
+    assert bench.live(point="P7:3").signal is not None
+    bench.remote.script({})
+    bench.change()  # what comes late must not overwrite this
+    settle(bench, "P7:3")

@@ -1,0 +1,22 @@
+"""The bench catches every broken variant of the protocol, and the sound one passes where they fail."""
+
+from __future__ import annotations
+
+import pytest
+from mutants import MUTANTS
+from scenarios import play
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_protocol_is_caught(make_bench, name):
+    mutant = MUTANTS[name]
+    bench = make_bench(mutant.scenario.delivery_class, setting=mutant.scenario.setting)
+    report = play(mutant.scenario, bench, mutant=name)
+    assert {finding.kind for finding in report.findings} & mutant.caught_as, [str(each) for each in report.findings]
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_sound_protocol_passes_where_it_fails(make_bench, name):
+    scenario = MUTANTS[name].scenario
+    report = play(scenario, make_bench(scenario.delivery_class, setting=scenario.setting))
+    assert [str(each) for each in report.findings] == []
