@@ -60,21 +60,26 @@ class Plugins:
     # Finding and registering
 
     def _discover(self, only: frozenset[str] | None) -> None:
-        found: dict[str, list[metadata.EntryPoint]] = {}
+        found: dict[str, list[tuple[str, metadata.EntryPoint]]] = {}
+        names: dict[int, tuple[str, str]] = {}  # by distribution: each look at one reads its file again
         for entry_point in metadata.entry_points(group=PROJECT_NAME):
-            distribution = entry_point.dist.name if entry_point.dist else "unknown"
+            dist = entry_point.dist
+            if id(dist) not in names:
+                names[id(dist)] = (
+                    (dist.name, f"{dist.name} {dist.version}") if dist else ("", "an unknown distribution")
+                )
+            distribution, provider = names[id(dist)]
             if entry_point.name not in self._disabled and (only is None or distribution in only):
-                found.setdefault(entry_point.name, []).append(entry_point)
+                found.setdefault(entry_point.name, []).append((provider, entry_point))
         # Sorted, so that the order of wrappers is the same on every machine.
-        for name, rivals in sorted(found.items(), key=lambda pair: (_provider(pair[1][0]), pair[0])):
+        for name, rivals in sorted(found.items(), key=lambda pair: (pair[1][0][0], pair[0])):
             if len(rivals) > 1:
-                providers = " and ".join(sorted({_provider(each) for each in rivals}))
+                providers = " and ".join(sorted({provider for provider, _ in rivals}))
                 self._refuse(name, providers, f"provided by {providers}: uninstall one of them")
             else:
-                self._load(rivals[0])
+                self._load(*rivals[0])
 
-    def _load(self, entry_point: metadata.EntryPoint) -> None:
-        provider = _provider(entry_point)
+    def _load(self, provider: str, entry_point: metadata.EntryPoint) -> None:
         try:
             plugin = entry_point.load()
         except Exception as error:  # noqa: BLE001 - whatever a stranger's module does at import must not stop the others
@@ -328,10 +333,6 @@ class Plugins:
             found, hint = self.explain_missing(name)
             raise PluginError(f"plugin '{name}': {found}; {hint}")
         return cast(object, plugin)
-
-
-def _provider(entry_point: metadata.EntryPoint) -> str:
-    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"
 
 
 def _package_of(plugin: object) -> Traversable:
