@@ -64,7 +64,7 @@ class Leasing(LedgerCore):
             leases.release(connection, lease, only_if_idle=False)
 
     def release_if_idle(self, lease: Lease) -> bool:
-        """Give the lease back unless a request waits for this job.
+        """Give the lease back unless a request waits for this job. One that was taken and not finished does not wait.
 
         Together with a try to take the lease *after* :meth:`add_request`, this leaves no request lying: either the holder
         still sees it, or the lease is free for whoever made it.
