@@ -30,6 +30,12 @@ class EffectLog:
             entry = {"seq": self._sequence, "time": time.time(), "event": event, **fields}
             os.write(self._file, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
+    def clear(self) -> None:
+        """Begin anew, with an empty file."""
+        with self._lock:
+            os.ftruncate(self._file, 0)
+            self._sequence = 0
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)

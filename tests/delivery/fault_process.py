@@ -30,6 +30,11 @@ class FaultRemote:
         """Replace the script; requests count from 1 again."""
         self._ask("PUT", "/script", json.dumps(script).encode())
 
+    def reset(self, script: Mapping[str, Any]) -> None:
+        """Let the remote forget everything, and begin with another script."""
+        self.settle()
+        self._ask("PUT", "/reset", json.dumps(script).encode())
+
     def state(self) -> Mapping[str, Any]:
         """What the remote holds, by ``class/id``."""
         found: Mapping[str, Any] = self._ask("GET", "/state")

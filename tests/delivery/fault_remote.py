@@ -9,7 +9,8 @@ It prints one line of JSON with its two addresses, and runs until it is ended. :
 * ``POST /CLASS/bulk``: a list of records for a list of ``{key, remote_id, status, error}``
 
 and are applied one after the other, never as one. The control address, which no fault touches, answers ``GET /log``,
-``GET /state`` and ``GET /pending`` (how many requests are still at work), and takes a new script by ``PUT /script``.
+``GET /state`` and ``GET /pending`` (how many requests are still at work), takes a new script by ``PUT /script``, and
+forgets everything by ``PUT /reset``.
 """
 
 from __future__ import annotations
@@ -341,6 +342,9 @@ def _control(remote: Remote) -> type[BaseHTTPRequestHandler]:
 
         def do_PUT(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/reset":
+                remote.log.clear()
+                remote.store = Store(remote.log)
             try:
                 remote.script = Script(body)
             except ValueError as error:

@@ -108,6 +108,7 @@ class Bench:
         self.random = random.Random(setting.seed)  # noqa: S311 - repeatable on purpose
         self.workload = Workload(path=directory / "source.db", seed=setting.seed, style=setting.style)
         self.workload.insert(setting.records)
+        self._known: set[str] = set()
         self._usual = 0.1
         """Seconds that an undisturbed life took lately."""
 
@@ -238,6 +239,12 @@ class Bench:
         self.remote.settle()
         return gather(self.setting.delivery_class, self.workload.path, self.remote.log, self.ledger)
 
+    def news(self, *, refused: Collection[str] = ()) -> list[str]:
+        """The findings since the last time."""
+        found = {str(finding) for finding in self.check(refused=refused).findings}
+        new, self._known = sorted(found - self._known), self._known | found
+        return new
+
     def check(self, *, refused: Collection[str] = ()) -> Report:
         """What was promised and not kept; ``refused`` are the records that the remote refuses for good."""
         return check(attrs.evolve(self.evidence(), refused=refused))
@@ -254,11 +261,10 @@ def bench(directory: Path, setting: Setting, *, ledger: str | None = None) -> It
     """
     ledger = ledger or f"sqlite:///{directory / 'ledger.db'}"
     with ExitStack() as stack:
+        Counters.create(directory / "counters").close()
+        driver = stack.enter_context(_driver(directory))  # takes a while to import everything; meanwhile:
         remote = stack.enter_context(fault_remote(directory, setting.script))
         _write_project(directory, setting, remote.url, ledger)
-        counters = Counters.create(directory / "counters")
-        stack.callback(counters.close)
-        driver = stack.enter_context(_driver(directory))
         yield Bench(directory, setting, remote, driver, ledger)
 
 

@@ -187,9 +187,8 @@ _ALL = (
         name="intent goes first",
         what="the intent is deleted before T2 is committed",
         patches={"contraflow.ledger.ledger:Ledger.settle": _intent_goes_first},
-        scenario=Scenario(
-            delivery_class="C", point="P10:2", records=6
-        ),  # two chunks: the sound engine has a second T2 as well
+        # Six records are two chunks: the sound engine has a second T2 as well.
+        scenario=Scenario(delivery_class="C", point="P10:2", records=6),
         caught_as=_ONCE_MORE,
     ),
     Mutant(

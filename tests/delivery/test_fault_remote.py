@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,14 +36,20 @@ class Client:
         return [(event["fault"], event["status"]) for event in read_log(self.remote.log) if event["event"] == "fate"]
 
 
+@pytest.fixture(scope="module")
+def remote_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRemote]:
+    with fault_remote(tmp_path_factory.mktemp("remote"), {}) as remote:
+        yield remote
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Callable[..., Client]]:
+def client(remote_process: FaultRemote) -> Iterator[Callable[..., Client]]:
     with ExitStack() as stack:
 
         def start(*rules: dict[str, Any], **script: Any) -> Client:
-            remote = stack.enter_context(fault_remote(tmp_path, {**script, "rules": rules}))
-            http = stack.enter_context(httpx.Client(base_url=remote.url, timeout=5, trust_env=False))
-            return Client(remote, http)
+            remote_process.reset({**script, "rules": rules})
+            http = stack.enter_context(httpx.Client(base_url=remote_process.url, timeout=5, trust_env=False))
+            return Client(remote_process, http)
 
         yield start
 
