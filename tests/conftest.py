@@ -33,7 +33,9 @@ class Remote:
     """A connector whose remote is a dictionary. Its behaviour is changed by replacing ``process`` and ``answer``."""
 
     def __init__(self, **capabilities: Any) -> None:
-        self.capabilities = Capabilities(**{"idempotency": Idempotency.UPSERT, "delete": True, **capabilities})
+        self.capabilities = Capabilities(
+            **{"idempotency": Idempotency.UPSERT, "delete": True, "request_lifetime": 0.0, **capabilities}
+        )
         self.records: dict[tuple[Any, ...], Any] = {}
         self.calls: list[Sequence[Change]] = []
         self.process: Callable[[Item, StepContext], Any] = lambda item, context: dict(item.data)
@@ -88,7 +90,7 @@ class Shop:
     def write(self) -> None:
         step = {
             "services": {"reader": self.reader, "processor": "remote", "writer": "remote"},
-            "parameters": self.parameters,
+            "parameters": {"retry_wait": 0.001, **self.parameters},
         }
         steps = self.steps if self.steps is not None else {"customers": step}
         jobs = {"shop_export": {"title": "Shop", "type": "export", "steps": steps}}

@@ -19,6 +19,8 @@ FLOORS: dict[str, int] = {
     "check": 5,
     "engine": 4,
     "assembly": 3,
+    "options": 3,
+    "payloads": 0,
     "plugins": 2,
     "contract": 2,
     "config": 2,

@@ -22,10 +22,11 @@ from contraflow.errors import (
     Problem,
     near_match,
 )
+from contraflow.options import PARAMETERS, options_of
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow.settings import secret_values, structure_settings
-from contraflow_hookspecs import Capabilities, ConnectorError, ExportJob, Idempotency
+from contraflow_hookspecs import Capabilities, ConnectorError, ExportJob
 
 _ITEM = "item"
 _ITEM_ALIASES = frozenset(
@@ -38,15 +39,7 @@ _ITEM_ALIASES = frozenset(
 )
 _BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
-
-PARAMETERS: Mapping[str, str] = {
-    "entity": "the project's entity that the step exports",
-    "batch_size": "most items in a chunk (default 100)",
-    "skip_limit": "most rejected items, counted after each chunk, before the step fails (default: no limit)",
-    "in_doubt": "what to do with an item whose fate is unknown: resend or hold (default: resend where that is harmless)",
-    "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
-}
-"""The step parameters that the engine itself understands."""
+_OPTIONAL = (("reader", "counter", "count_items"), ("writer", "confirmer", "confirm_items"))
 
 
 @attrs.frozen(kw_only=True)
@@ -55,16 +48,6 @@ class Stage:
 
     plugin: str
     call: Callable[..., Any]
-
-
-@attrs.frozen(kw_only=True)
-class StepOptions:
-    """The engine's own parameters of a step, validated."""
-
-    batch_size: int = 100
-    skip_limit: int | None = None
-    resend_in_doubt: bool = False
-    summary: bool | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +70,7 @@ class RunnableStep:
     counter: Stage | None = None
     processor: Stage | None = None
     writer: Stage | None = None
+    confirmer: Stage | None = None
     run: Stage | None = None
 
     @property
@@ -152,7 +136,7 @@ def assemble(
         )
     problems: list[Problem] = []
     settings: Any = None
-    capabilities = Capabilities()
+    capabilities = Capabilities(delete=True)  # what is not known is not objected to
 
     def locate(path: str) -> Location:
         return config.location(f"integrations.{integration.name}.settings{path}")
@@ -163,7 +147,7 @@ def assemble(
         capabilities = _capabilities(export_job, settings, integration.connector)
     except ConfigError as error:
         problems += error.problems
-    steps = _Steps(config, plugins, export_job, problems).all_of(definition)
+    steps = _Steps(config, plugins, export_job, capabilities, problems).all_of(definition)
     if problems:
         raise ConfigError(*problems)
     return RunnableJob(
@@ -211,74 +195,21 @@ def _capabilities(export_job: ExportJob, settings: Any, connector: str) -> Capab
     return declared
 
 
-def options_of(
-    parameters: Mapping[str, Any], capabilities: Capabilities, locate: Callable[[str], Location]
-) -> StepOptions:
-    """Validate the engine's own parameters.
-
-    Args:
-        parameters: All parameters of the step.
-        capabilities: What the remote can do.
-        locate: Where a parameter was written.
-
-    Raises:
-        ConfigError: A value is of the wrong type or out of range.
-    """
-    problems = []
-
-    def whole(name: str, least: int) -> int | None:
-        value = parameters.get(name)
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-            return value
-        problems.append(
-            Problem(
-                message=f"parameter '{name}'",
-                location=locate(name),
-                found=repr(value),
-                expected=f"a whole number from {least} on",
-            )
-        )
-        return None
-
-    def choice(name: str, valid: tuple[str, ...]) -> str | None:
-        value = parameters.get(name)
-        if value is None or value in valid:
-            return value
-        problems.append(
-            Problem(
-                message=f"parameter '{name}'",
-                location=locate(name),
-                found=repr(value),
-                expected=" or ".join(valid),
-                hint=near_match(str(value), valid),
-            )
-        )
-        return None
-
-    batch_size = whole("batch_size", 1) or 100
-    skip_limit = whole("skip_limit", 0)
-    in_doubt = choice("in_doubt", ("resend", "hold"))
-    summary = parameters.get("add_to_job_summary")
-    if problems:
-        raise ConfigError(*problems)
-    harmless = capabilities.idempotency is not Idempotency.NONE
-    return StepOptions(
-        batch_size=min(batch_size, capabilities.max_batch or batch_size),
-        skip_limit=skip_limit,
-        resend_in_doubt=in_doubt == "resend" if in_doubt else harmless,
-        summary=None if summary is None else summary in (True, "true", 1, "1"),
-    )
-
-
 class _Steps:
     """Resolves the names of one job's steps, and collects what does not resolve."""
 
-    def __init__(self, config: ProjectConfig, plugins: Plugins, export_job: ExportJob, problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        config: ProjectConfig,
+        plugins: Plugins,
+        export_job: ExportJob,
+        capabilities: Capabilities,
+        problems: list[Problem],
+    ) -> None:
         self._config = config
         self._plugins = plugins
         self._export_job = export_job
+        self._capabilities = capabilities
         self._problems = problems
 
     def all_of(self, definition: JobDefinition) -> tuple[RunnableStep, ...]:
@@ -314,7 +245,7 @@ class _Steps:
         )
         self._problems += unknown_parameters(runnable, parameters, step.parameter_location)
         try:
-            options_of(parameters, Capabilities(), step.parameter_location)
+            options_of(parameters, self._capabilities, step.parameter_location)
         except ConfigError as error:
             self._problems += error.problems
         return runnable
@@ -358,8 +289,9 @@ class _Steps:
             stage = self._stage(step, name, _STAGES[role], role, location)
             if stage is not None:
                 yield role, stage
-                if role == "reader" and self._plugins.implements(stage.plugin, "count_items"):
-                    yield "counter", Stage(plugin=stage.plugin, call=self._plugins.caller("count_items", stage.plugin))
+                for owner, optional, hook in _OPTIONAL:
+                    if role == owner and self._plugins.implements(stage.plugin, hook):
+                        yield optional, Stage(plugin=stage.plugin, call=self._plugins.caller(hook, stage.plugin))
 
     def _stage(self, step: StepDefinition, name: str, hook: str, what: str, location: Location) -> Stage | None:
         plugin = self._config.services.get(name, name)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,11 +26,9 @@ from contraflow.redaction import Redactor
 from contraflow_hookspecs import JobExecution, Key, StepContext
 
 if TYPE_CHECKING:
+    from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
     from contraflow.source import Source
-
-
-_log = logging.getLogger("contraflow.project")
 
 
 def utc_now() -> datetime:
@@ -74,6 +71,7 @@ class Project:
         plugins: The plugins to use; ``None`` discovers what is installed.
         redact: Learns the project's secrets, and keeps them out of everything; ``None`` makes a new one.
         now: The clock.
+        lease_lifetime: Seconds without a heartbeat after which others take a run for dead.
     """
 
     def __init__(
@@ -83,12 +81,14 @@ class Project:
         plugins: Plugins | None = None,
         redact: Redactor | None = None,
         now: Callable[[], datetime] = utc_now,
+        lease_lifetime: float = 30.0,
     ) -> None:
         self.config = config = configuration.project
         self._own_definitions = configuration.jobs
         self.redact = redact if redact is not None else Redactor()
         self.redact.add(config.secrets)
         self._now = now
+        self.lease_lifetime = lease_lifetime
         self._source: Source | None = None
         self._ledger: Ledger | None = None
         # The project's own modules (mapped classes, connectors) lie beside its file.
@@ -355,8 +355,11 @@ class Project:
         job: str | None = None,
         steps: Sequence[str] = (),
         parameters: Mapping[str, Any] | None = None,
+        wait: bool = False,
+        resume: bool = True,
+        stop: StopRequest | None = None,
     ) -> JobExecution:
-        """Run an integration's export job.
+        """Run an integration's export job, alone: one execution of a job at a time.
 
         Args:
             integration: The integration's name.
@@ -366,6 +369,9 @@ class Project:
             job: Which job, where the integration has several.
             steps: Only these steps of it.
             parameters: Parameters of this run, over those of the job file.
+            wait: Whether to wait while another process runs the job.
+            resume: Whether to go on where an interrupted execution of the same request had come to.
+            stop: Set it, from another thread or a signal handler, to end the run after the chunks in hand.
 
         Returns:
             The execution, also when it failed.
@@ -373,10 +379,14 @@ class Project:
         Raises:
             ConfigError: Something cannot be honoured; nothing was started.
             LedgerError: The ledger cannot be opened or written.
+            JobRunningError: Another process runs the job.
+            RequestRecordedError: The same, but the request was for certain ids: that process carries it out afterwards.
+            FencedError: Another process has taken over, since this one seemed to be dead.
         """
-        from contraflow.engine.job import JobRun
         from contraflow.engine.request import RunRequest, step_requests
+        from contraflow.engine.run import Synchronisation
         from contraflow.engine.step import Observers
+        from contraflow.engine.stopping import StopRequest
         from contraflow.readers.loading import explain_lazy_load
 
         configured = self.integration(integration)
@@ -399,20 +409,19 @@ class Project:
         problems = list(self.step_problems(runnable, {each.step.key: each.parameters for each in requests}))
         if problems:
             raise ConfigError(*problems)
-        execution, stop = JobRun(
+        return Synchronisation(
             job=runnable,
-            steps=requests,
-            parameters={**merged, **({"ids": ids} if ids is not None else {})},
             ledger=self.ledger(),
             source=self.source,
             redact=self.redact,
             observers=Observers.of(self.plugins),
             now=self._now,
             explain=explain_lazy_load,
-        ).execute()
-        if stop is not None:
-            _log.debug("execution %d ended before its time", execution.id, exc_info=stop)
-        return execution
+            stop=stop if stop is not None else StopRequest(),
+            wait=wait,
+            resume=resume,
+            lease_lifetime=self.lease_lifetime,
+        ).run(run, requests)
 
     # Asking the ledger
 

@@ -14,7 +14,7 @@ import pytest
 
 import contraflow_hookspecs
 from contraflow import errors
-from contraflow.assembly import PARAMETERS
+from contraflow.options import PARAMETERS
 from contraflow.cli.app import COMMANDS, app
 from contraflow.cli.exit_codes import MEANINGS
 from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS

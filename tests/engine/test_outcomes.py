@@ -231,8 +231,8 @@ def test_an_item_in_doubt_is_sent_again_under_its_old_key_where_that_is_harmless
     shop.remote.answer = lambda changes, _: [Unknown(key=change.key, reason="reset") for change in changes]
     shop.sync()
     shop.remote.answer = lambda changes, _: shop.remote.store(changes)
-    assert counts(shop.sync()) == {"read": 3, "written": 3, "created": 3}
-    first, second = ([change.idempotency_key for change in call] for call in shop.remote.calls)
+    assert counts(shop.sync()) == {"read": 3, "unchanged": 3, "recovered": 3}
+    first, *_, second = ([change.idempotency_key for change in call] for call in shop.remote.calls)
     assert first == second
 
 

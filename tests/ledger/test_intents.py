@@ -132,9 +132,7 @@ def test_an_intent_is_settled_in_parts(run: Run) -> None:
     assert run.known == {"[1]", "[3]"}
 
 
-def test_a_checkpoint_may_not_pass_items_in_flight(run: Run) -> None:
-    with pytest.raises(ValueError, match="may not pass"):
-        run.settlement(1, unsettled=[item(1)], checkpoint=(1,))
+def test_only_an_intent_is_settled_in_part(run: Run) -> None:
     with pytest.raises(ValueError, match="only an intent"):
         run.settlement(None, unsettled=[item(1)])
 

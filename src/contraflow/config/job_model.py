@@ -14,7 +14,22 @@ from contraflow.errors import Location, Problem
 EXPORT = "export"
 """The type of job that contraflow runs; jobs of other types (``import``, ``mass_edit``, …) load, and are not run."""
 
-ENGINE_PARAMETERS = ("batch_size", "skip_limit", "entity", "missing", "in_doubt", "load", "add_to_job_summary")
+ENGINE_PARAMETERS = (
+    "batch_size",
+    "concurrency",
+    "rate_limit",
+    "attempts",
+    "retry_wait",
+    "max_wait",
+    "retry_budget",
+    "skip_limit",
+    "max_rejected",
+    "entity",
+    "missing",
+    "in_doubt",
+    "load",
+    "add_to_job_summary",
+)
 """The step parameters that the engine itself knows; all others are the plugins'."""
 
 _ALIASES = {"entity_name": "entity"}

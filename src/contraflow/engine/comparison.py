@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
 import attrs
 
-from contraflow.engine.preparation import Prepared
+from contraflow.engine.preparation import NO_KEY, Preparation, Prepared
 from contraflow.ledger import ItemState, ItemStatus, Ledger
 from contraflow_hookspecs import Change, Key, Operation, Rejected
 
@@ -31,6 +32,8 @@ class Intended(NamedTuple):
     fingerprint: str
     generation: int
     prior: ItemState | None
+    canonical: str = ""
+    """The payload's canonical form, for the intent."""
 
 
 class Refused(NamedTuple):
@@ -74,7 +77,7 @@ class Comparison:
         identity: What makes idempotency keys of this ledger and stream different from all others.
         page_size: Items looked up in the ledger at once.
         chunk_size: Most changes in a chunk.
-        resend_in_doubt: Whether an item in doubt is sent again, or held.
+        resend_held: Whether items that an earlier run held, since their fate is unknown, are sent again.
     """
 
     ledger: Ledger
@@ -82,25 +85,32 @@ class Comparison:
     identity: Sequence[str]
     page_size: int
     chunk_size: int
-    resend_in_doubt: bool
+    resend_held: bool = False
     _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
+    _base: hashlib.blake2b = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._base = hashlib.blake2b(json.dumps(list(self.identity)).encode(), digest_size=18)
 
     def remember(self, states: Iterable[ItemState]) -> None:
         """Take note of what was just settled, since the present page may hold the same key again."""
         for state in states:
             self._states[state.key] = state
 
-    def chunks(self, items: Iterable[Prepared]) -> Iterator[Chunk]:
+    def chunks(self, items: Preparation) -> Generator[Chunk, None, None]:
         """Yield the chunks in the order of reading; the last may hold nothing that must be sent."""
-        stream = iter(items)
+        with closing(iter(items)) as stream:  # so that the reader is closed when nobody wants more
+            yield from self._cut(stream)
+
+    def _cut(self, stream: Iterator[Prepared]) -> Generator[Chunk, None, None]:
         chunk = Chunk()
-        base = hashlib.blake2b(json.dumps(list(self.identity)).encode(), digest_size=18)
         while page := list(islice(stream, self.page_size)):
             self._states = self.ledger.item_states(self.stream_id, [item.key_text for item in page])
             for item in page:
-                self._add(chunk, item, base)
+                self._add(chunk, item)
                 chunk.size += 1
-                chunk.position = item.key or chunk.position
+                if item.key != NO_KEY:
+                    chunk.position = item.key
                 if self._is_full(chunk):
                     yield chunk
                     chunk = Chunk()
@@ -114,7 +124,7 @@ class Comparison:
             or chunk.size >= self.chunk_size * _MOST_ITEMS_PER_CHANGE
         )
 
-    def _add(self, chunk: Chunk, item: Prepared, base: hashlib.blake2b) -> None:
+    def _add(self, chunk: Chunk, item: Prepared) -> None:
         key_text = item.key_text
         if item.rejected is None and item.payload is None:
             chunk.counts["filtered"] += 1
@@ -128,15 +138,59 @@ class Comparison:
             # The newest version of an item is the one to send: the earlier one would be overwritten at once.
             del chunk.intended[key_text]
             chunk.counts["coalesced"] += 1
+        self._place(chunk, item, state)
+
+    def renew(self, chunk: Chunk) -> None:
+        """Compare anew the items of a chunk about which something was settled since it was cut."""
+        for each in list(chunk.intended.values()):
+            state = self._states.get(each.key_text)
+            if state is not None and state is not each.prior:
+                change = each.change
+                item = Prepared(
+                    change.key,
+                    each.key_text,
+                    change.operation,
+                    change.payload,
+                    each.fingerprint,
+                    None,
+                    each.canonical,
+                )
+                del chunk.intended[each.key_text]
+                self._place(chunk, item, state)
+
+    def _place(self, chunk: Chunk, item: Prepared, state: ItemState | None) -> None:
         if _is_at_remote(item, state):
             chunk.counts["unchanged"] += 1
             settled: ItemStatus = "deleted" if item.operation is Operation.DELETE else "written"
             if state is not None and state.status != settled:
                 chunk.restored.append(state._replace(status=settled, pending=None))
-        elif state is not None and state.status == "in_doubt" and not self.resend_in_doubt:
+        elif state is not None and state.status == "in_doubt" and not self.resend_held:
+            # Only recovery may send it again; until then a newer version would race with the older one.
             chunk.counts["in_doubt"] += 1
+        elif state is not None and state.status == "rejected" and state.pending == item.fingerprint:
+            chunk.counts["rejected"] += 1  # the remote has refused this very version: it would again
         else:
-            chunk.intended[key_text] = _intend(item, state, base)
+            chunk.intended[item.key_text] = self._intend(item, state)
+
+    def _intend(self, item: Prepared, state: ItemState | None) -> Intended:
+        if state is None:
+            generation = 1
+        elif state.pending == item.fingerprint:
+            generation = state.generation  # the same change as last time: the remote must be able to recognise it
+        else:
+            generation = state.generation + 1
+        digest = self._base.copy()
+        # The fingerprint tells a removal, too.
+        digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
+        change = Change(
+            key=item.key,
+            operation=item.operation,
+            payload=item.payload or {},
+            remote_id=None if state is None else state.remote_id,
+            remote_version=None if state is None else state.remote_version,
+            idempotency_key=f"cf1-{digest.hexdigest()}",
+        )
+        return Intended(change, item.key_text, item.fingerprint, generation, state, item.canonical)
 
 
 def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:
@@ -144,24 +198,3 @@ def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:
         # Only what we have sent is ours to remove.
         return state is None or state.status == "deleted" or (state.fingerprint is None and state.status != "in_doubt")
     return state is not None and state.fingerprint == item.fingerprint and state.status != "in_doubt"
-
-
-def _intend(item: Prepared, state: ItemState | None, base: hashlib.blake2b) -> Intended:
-    if state is None:
-        generation = 1
-    elif state.pending == item.fingerprint:
-        generation = state.generation  # the same change as last time: the remote must be able to recognise it
-    else:
-        generation = state.generation + 1
-    digest = base.copy()
-    # The fingerprint tells a removal, too.
-    digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
-    change = Change(
-        key=item.key,
-        operation=item.operation,
-        payload=item.payload or {},
-        remote_id=None if state is None else state.remote_id,
-        remote_version=None if state is None else state.remote_version,
-        idempotency_key=f"cf1-{digest.hexdigest()}",
-    )
-    return Intended(change, item.key_text, item.fingerprint, generation, state)

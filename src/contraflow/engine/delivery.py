@@ -43,7 +43,14 @@ class Delivered:
     """Why nothing more should be sent in this execution."""
 
 
-def deliver(changes: Sequence[Change], write: Callable[..., Any], writer: str, context: StepContext) -> Delivered:
+def deliver(
+    changes: Sequence[Change],
+    write: Callable[..., Any],
+    writer: str,
+    context: StepContext,
+    *,
+    hook: str = "write_items",
+) -> Delivered:
     """Call the writer with a chunk.
 
     A chunk that the remote refuses as a whole is halved until the bad item stands alone: the refusal says that nothing of
@@ -54,6 +61,7 @@ def deliver(changes: Sequence[Change], write: Callable[..., Any], writer: str, c
         write: The ``write_items`` caller of the step.
         writer: Name of the writer plugin, for messages.
         context: What the writer may know.
+        hook: The hook that is called, for messages.
     """
     if not changes:
         return Delivered(results={})
@@ -61,11 +69,11 @@ def deliver(changes: Sequence[Change], write: Callable[..., Any], writer: str, c
         answer = write(items=changes, context=context)
     except PermanentError as error:
         if len(changes) > 1:
-            return _halve(changes, write, writer, context)
+            return _halve(changes, write, writer, context, hook)
         return _failed(changes, error)
     except BaseException as error:  # noqa: BLE001 - also Ctrl-C: what was being sent must be recorded as in doubt
         return _failed(changes, error)
-    return _check(changes, answer, writer)
+    return _check(changes, answer, writer, hook)
 
 
 def _failed(changes: Sequence[Change], error: BaseException) -> Delivered:
@@ -84,11 +92,13 @@ def _failed(changes: Sequence[Change], error: BaseException) -> Delivered:
     return Delivered(results=_all(changes, lambda key: Unknown(key=key, reason=reason)), stop=error)
 
 
-def _halve(changes: Sequence[Change], write: Callable[..., Any], writer: str, context: StepContext) -> Delivered:
+def _halve(
+    changes: Sequence[Change], write: Callable[..., Any], writer: str, context: StepContext, hook: str
+) -> Delivered:
     results: dict[Key, WriteResult] = {}
     middle = len(changes) // 2
     for half in (changes[:middle], changes[middle:]):
-        part = deliver(half, write, writer, context)
+        part = deliver(half, write, writer, context, hook=hook)
         results |= part.results
         if part.stop is not None:
             unsent = [change for change in changes if change.key not in results]
@@ -105,9 +115,9 @@ def _one_bad(changes: Sequence[Change], error: ItemError) -> Delivered:
     return Delivered(results=results, stop=error if len(changes) > 1 else None)
 
 
-def _check(changes: Sequence[Change], answer: Any, writer: str) -> Delivered:
+def _check(changes: Sequence[Change], answer: Any, writer: str, hook: str) -> Delivered:
     def broken(found: str, expected: str) -> HookContractError:
-        return HookContractError(writer, "write_items", found, expected)
+        return HookContractError(writer, hook, found, expected)
 
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict) or not hasattr(answer, "__len__"):
         error = broken(describe(answer), "a sequence with one result for each change")

@@ -10,10 +10,14 @@ from typing import Any
 
 import attrs
 
-from contraflow.assembly import RunnableJob, RunnableStep, StepOptions
+from contraflow.assembly import RunnableJob, RunnableStep
+from contraflow.engine.leadership import Leadership
 from contraflow.engine.status import ExitStatus, upgrade
 from contraflow.engine.step import Observers, StepRun, in_words
+from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.errors import FencedError
 from contraflow.ledger import Ledger
+from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import BatchStatus, IdFilter, JobExecution, Key, StepContext, StepExecution
 
@@ -26,7 +30,10 @@ class StepRequest:
     parameters: Mapping[str, Any]
     options: StepOptions
     filter: IdFilter
+    digest: str
+    """Of parameters and filter: only the same request may be resumed."""
     checkpoint: Key | None = None
+    """Where an interrupted execution of the same request had come to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +45,8 @@ class JobRun:
         steps: The steps to run, in order.
         parameters: The run's parameters, for the record.
         ledger: Where everything is recorded.
+        leadership: The right to write there, and to send.
+        stop: Ends the job after the chunks in hand.
         source: The source database, for readers.
         redact: Keeps secrets out of what is recorded.
         observers: Who is told.
@@ -49,6 +58,8 @@ class JobRun:
     steps: Sequence[StepRequest]
     parameters: Mapping[str, Any]
     ledger: Ledger
+    leadership: Leadership
+    stop: StopRequest
     source: Any
     redact: Redactor
     observers: Observers
@@ -67,6 +78,7 @@ class JobRun:
             job=job.name,
             parameters=self.redact.value(dict(self.parameters)),
             started=started,
+            lease=self.leadership.lease,
         )
         execution = JobExecution(
             id=number, integration=job.integration, job=job.name, status=BatchStatus.STARTED, started=started
@@ -80,15 +92,17 @@ class JobRun:
                 for request in self.steps:
                     run = self._step_run(request, number, resource)
                     steps.append(run.execute())
-                    stop = stop or run.stop
+                    stop = stop or run.cause
                     if steps[-1].status is not BatchStatus.COMPLETED:
                         break
+        except FencedError:
+            raise  # nothing may be recorded any more, and somebody else has closed this execution
         except BaseException as error:  # noqa: BLE001 - also Ctrl-C: the execution must be closed in the ledger
             # A resource that fails to close must not hide why the step failed.
             stop = stop or error
             failures.append(self.redact(in_words(error)))
         execution = self._ended(execution, steps, failures, stop)
-        self.ledger.finish_job(execution)
+        self.ledger.finish_job(execution, lease=self.leadership.lease)
         Observers.tell(self.observers.job_finished, execution=execution)
         return execution, stop
 
@@ -120,8 +134,12 @@ class JobRun:
         return StepRun(
             step=request.step,
             options=request.options,
+            capabilities=job.capabilities,
+            request=request.digest,
             context=context,
             ledger=self.ledger,
+            leadership=self.leadership,
+            stop=self.stop,
             redact=self.redact,
             observers=self.observers,
             now=self.now,
@@ -148,7 +166,7 @@ class JobRun:
             status = upgrade(status, last.status)
             exit_status = ExitStatus(last.exit_code, last.exit_description)
         if failures:
-            interrupted = not isinstance(stop, Exception)
+            interrupted = not isinstance(stop, Exception) or isinstance(stop, StopRequestedError)
             status = upgrade(status, BatchStatus.STOPPED if interrupted else BatchStatus.FAILED)
             exit_status = exit_status.combine(ExitStatus(status.value, failures[0]))
         return attrs.evolve(

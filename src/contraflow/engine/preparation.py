@@ -6,14 +6,14 @@ Every item read becomes exactly one :class:`Prepared`, in the order of reading.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import attrs
 
 from contraflow.contract import describe
 from contraflow.errors import ContraflowError, HookContractError
-from contraflow.fingerprint import fingerprint
+from contraflow.fingerprint import canonical, fingerprint_of
 from contraflow.ledger import encode_key
 from contraflow_hookspecs import ConnectorError, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
@@ -21,6 +21,8 @@ DELETED = "deleted"
 """Stands for the fingerprint of an item that is to be removed."""
 
 _MOST_CONSECUTIVE_FAILURES = 20
+NO_KEY = ("?",)
+"""Stands for the key of an item of which not even that can be told."""
 
 
 class Prepared(NamedTuple):
@@ -33,6 +35,8 @@ class Prepared(NamedTuple):
     """``None`` if the item was filtered or rejected."""
     fingerprint: str
     rejected: Rejected | None
+    canonical: str = ""
+    """The payload's canonical form, for the intent."""
 
 
 class StageFailedError(ContraflowError):
@@ -49,6 +53,7 @@ class Preparation:
         reader: Name of the reader plugin, for messages.
         processor: Name of the processor plugin, for messages.
         context: What the stages may know.
+        can_delete: Whether the remote can delete.
         filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
         explain: Turns an exception of the processor into words, where it knows better than the exception itself.
     """
@@ -58,12 +63,13 @@ class Preparation:
     reader: str
     processor: str
     context: StepContext
+    can_delete: bool = True
     filtered: Callable[..., None] | None = None
     explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
     items_read: int = 0
     _failures: int = 0
 
-    def __iter__(self) -> Iterator[Prepared]:
+    def __iter__(self) -> Generator[Prepared, None, None]:
         items = self._items()
         failures = 0
         try:
@@ -75,7 +81,7 @@ class Preparation:
                 except ItemError as error:
                     failures += 1
                     self._check_reader(items, error, failures)
-                    prepared = _rejected(error.key or (), error.reason, error.code)
+                    prepared = _rejected(error.key or NO_KEY, error.reason, error.code)
                 else:
                     failures = 0
                     prepared = self._prepare(item)
@@ -110,8 +116,10 @@ class Preparation:
         try:
             key_text = encode_key(key)
         except ValueError as error:
-            return _rejected((), f"the key cannot be kept: {error}", "key")
+            return _rejected(NO_KEY, f"the key cannot be kept: {error}", "key")
         if item.operation is Operation.DELETE:
+            if not self.can_delete:
+                return _rejected(key, "the connector declares that its remote cannot delete", "delete")
             return Prepared(key, key_text, Operation.DELETE, {}, DELETED, None)
         try:
             payload = self.process(item=item, context=self.context)
@@ -122,7 +130,8 @@ class Preparation:
                 return Prepared(key, key_text, Operation.UPSERT, None, "", None)
             if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
-            prepared = Prepared(key, key_text, Operation.UPSERT, payload, fingerprint(payload), None)
+            data = canonical(payload)
+            prepared = Prepared(key, key_text, Operation.UPSERT, payload, fingerprint_of(data), None, data.decode())
         except ItemError as error:
             return Prepared(
                 key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code=error.code, reason=error.reason)
@@ -155,5 +164,5 @@ def _rejected(key: Key, reason: str, code: str) -> Prepared:
     try:
         key_text = encode_key(key)
     except ValueError:
-        key, key_text = (), "[]"
+        key, key_text = NO_KEY, encode_key(NO_KEY)
     return Prepared(key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code=code, reason=reason))

@@ -7,15 +7,20 @@ section.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from contraflow.assembly import RunnableJob, RunnableStep, options_of, unknown_parameters
+from contraflow.assembly import RunnableJob, RunnableStep, unknown_parameters
 from contraflow.config import EXPORT, engine_parameter
 from contraflow.engine.job import StepRequest
 from contraflow.errors import ConfigError, Location, Problem, near_match
+from contraflow.ledger import encode_key
+from contraflow.options import PARAMETERS as ENGINE_PARAMETERS
+from contraflow.options import options_of
 from contraflow.source import Source
 from contraflow.source.keys import KeyShape
 from contraflow_hookspecs import IdFilter
@@ -85,9 +90,24 @@ def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Sour
     parameters = {**step.parameters, **given}
     options = options_of(parameters, job.capabilities, locate)
     parameters["batch_size"] = options.batch_size  # readers page by it
+    wanted = _filter(step, parameters, ids, run.everything, source)
     return StepRequest(
-        step=step, parameters=parameters, options=options, filter=_filter(step, parameters, ids, run.everything, source)
+        step=step,
+        parameters=parameters,
+        options=options,
+        filter=wanted,
+        digest=_digest(parameters, wanted),
     )
+
+
+def _digest(parameters: Mapping[str, Any], wanted: IdFilter) -> str:
+    """Tells requests apart: a run that reads something else, or by another rule, cannot be resumed."""
+    about_reading = {
+        name: value for name, value in parameters.items() if name not in ENGINE_PARAMETERS or name == "entity"
+    }
+    ids = None if wanted.ids is None else [encode_key(key) for key in wanted.ids]
+    text = json.dumps([about_reading, ids], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _parameters_for(job: RunnableJob, step: RunnableStep, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -34,16 +34,23 @@ class Settled:
     dead_letters: list[NewDeadLetter]
     resolved: list[str]
     rejections: list[Rejected]
-    """For observers: every item of the chunk that became a dead letter, without secrets."""
+    """For observers: every item that became a dead letter, without secrets."""
     counts: Counter[str]
 
+    def add(self, other: Settled) -> None:
+        """Record this, too."""
+        self.states.extend(other.states)
+        self.dead_letters.extend(other.dead_letters)
+        self.resolved.extend(other.resolved)
+        self.rejections.extend(other.rejections)
+        self.counts.update(other.counts)
 
-def settle(chunk: Chunk, results: Mapping[Key, WriteResult], redact: Redactor) -> Settled:
-    """Work out what to record of a chunk.
+
+def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
+    """Work out what to record of the items of a chunk that were not sent.
 
     Args:
         chunk: The chunk as it was cut.
-        results: One result for each change of the chunk.
         redact: Keeps secrets out of reasons.
     """
     settled = Settled(
@@ -54,12 +61,26 @@ def settle(chunk: Chunk, results: Mapping[Key, WriteResult], redact: Redactor) -
         counts=Counter(chunk.counts),
     )
     for refused in chunk.rejected:
-        blank = ItemState(refused.key_text, "rejected", 0, None, None, None, None)
-        prior = refused.prior or blank
-        settled.states.append(prior._replace(status="rejected"))
+        prior = refused.prior
+        if prior is None:
+            settled.states.append(ItemState(refused.key_text, "rejected", 0))
+        elif prior.status != "in_doubt":  # a doubt stays one until it is resolved
+            settled.states.append(prior._replace(status="rejected"))
         _bury(settled, refused.key_text, refused.rejected, redact)
+    return settled
+
+
+def settle_sent(sent: Iterable[Intended], results: Mapping[Key, WriteResult], redact: Redactor) -> Settled:
+    """Work out what to record of items that were sent.
+
+    Args:
+        sent: The items.
+        results: One result for each.
+        redact: Keeps secrets out of reasons.
+    """
+    settled = Settled(states=[], dead_letters=[], resolved=[], rejections=[], counts=Counter())
     written: list[Action] = []
-    for intended in chunk.intended.values():
+    for intended in sent:
         result = results[intended.change.key]
         if isinstance(result, Written):
             written.append(_confirm(settled, intended, result))

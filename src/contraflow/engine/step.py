@@ -9,33 +9,30 @@ from typing import Any
 
 import attrs
 
-from contraflow.assembly import RunnableStep, StepOptions
-from contraflow.engine.comparison import Chunk, Comparison
-from contraflow.engine.delivery import deliver
+from contraflow.assembly import RunnableStep
 from contraflow.engine.garbage import rare_collections
-from contraflow.engine.preparation import Preparation
-from contraflow.engine.settlement import settle
+from contraflow.engine.items import InvariantError, ItemLoop
+from contraflow.engine.leadership import Leadership
+from contraflow.engine.promise import lifetime_of, promise_of
+from contraflow.engine.settlement import Settled
 from contraflow.engine.status import ExitStatus
+from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import ContraflowError
-from contraflow.ledger import Ledger, Settlement, StepRecord
+from contraflow.ledger import Ledger, StepRecord
+from contraflow.options import StepOptions
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import BatchStatus, ConnectorError, StepContext, StepExecution, TransientError, WriteResult
-
-OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
-"""Every item read has exactly one of these at the end."""
+from contraflow_hookspecs import (
+    BatchStatus,
+    Capabilities,
+    ConnectorError,
+    StepContext,
+    StepExecution,
+    TransientError,
+    WriteResult,
+)
 
 _MOST_ERRORS = 20
-
-
-class SkipLimitExceededError(ContraflowError):
-    """More items were rejected than the step tolerates."""
-
-
-class InvariantError(ContraflowError):
-    """The outcomes do not add up to what was read: an error in contraflow itself."""
-
-    exit_code = 70
 
 
 @attrs.frozen(kw_only=True)
@@ -69,8 +66,12 @@ class StepRun:
     Args:
         step: The assembled step.
         options: The engine's own parameters.
+        capabilities: What the remote can do.
+        request: Digest of what the step is asked: only the same request may be resumed.
         context: What the plugins may know.
         ledger: Where everything is recorded.
+        leadership: The right to write there, and to send.
+        stop: Ends the step after the chunks in hand.
         redact: Keeps secrets out of what is recorded.
         observers: Who is told.
         now: The clock.
@@ -80,14 +81,18 @@ class StepRun:
 
     step: RunnableStep
     options: StepOptions
+    capabilities: Capabilities
+    request: str
     context: StepContext
     ledger: Ledger
+    leadership: Leadership
+    stop: StopRequest
     redact: Redactor
     observers: Observers
     now: Callable[[], datetime]
     explain: Callable[[BaseException, Any], str | None]
     in_summary: bool = True
-    stop: BaseException | None = attrs.field(default=None, init=False)
+    cause: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _errors: list[str] = attrs.field(factory=list, init=False)
@@ -108,7 +113,7 @@ class StepRun:
         try:
             total = self._total()
         except BaseException as error:  # noqa: BLE001 - recorded below, with everything else that ends a step
-            total, self.stop = None, error
+            total, self.cause = None, error
         self._record = self.ledger.start_step(
             context.execution_id,
             integration=context.integration,
@@ -116,15 +121,18 @@ class StepRun:
             step=context.step,
             total=total,
             started=started,
+            checkpoint=context.checkpoint,
+            request=self.request,
+            lease=self.leadership.lease,
         )
         self._execution = attrs.evolve(self._execution, total=total)
         self.observers.tell(self.observers.step_started, execution=self._execution)
-        if self.stop is None:
+        if self.cause is None:
             try:
                 with rare_collections():
                     self._run()
             except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
-                self.stop = error
+                self.cause = error
         return self._finish(self._record)
 
     def _total(self) -> int | None:
@@ -144,70 +152,49 @@ class StepRun:
             self._counts.update({str(name): int(number) for name, number in counts.items()})
 
     def _run_items(self) -> None:
-        step, options, record = self.step, self.options, self._record
+        step, record = self.step, self._record
         if step.reader is None or step.processor is None or step.writer is None or record is None:
             raise InvariantError(f"step '{step.key}' was assembled without all of its stages")
-        preparation = Preparation(
-            read=step.reader.call,
-            process=step.processor.call,
-            reader=step.reader.plugin,
-            processor=step.processor.plugin,
+        loop = ItemLoop(
+            reader=step.reader,
+            processor=step.processor,
+            writer=step.writer,
+            confirmer=step.confirmer if self.capabilities.confirm else None,
+            options=self.options,
+            promise=promise_of(self.capabilities, self.options.in_doubt),
+            lifetime=lifetime_of(self.capabilities),
+            can_delete=self.capabilities.delete,
             context=self.context,
+            ledger=self.ledger,
+            lease=self.leadership.lease,
+            record=record,
+            redact=self.redact,
+            stop=self.stop,
+            may_send=self.leadership.check,
             filtered=self.observers.item_filtered,
+            told=self._told,
+            waiting=self._waiting,
             explain=self.explain,
         )
-        comparison = Comparison(
-            ledger=self.ledger,
-            stream_id=record.stream_id,
-            identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
-            page_size=options.batch_size,
-            chunk_size=options.batch_size,
-            resend_in_doubt=options.resend_in_doubt,
-        )
-        for chunk in comparison.chunks(preparation):
-            delivered = deliver(chunk.changes, step.writer.call, step.writer.plugin, self.context)
-            self._settle(record, comparison, chunk, delivered.results)
-            if delivered.stop is not None:
-                raise delivered.stop
-            self._check_skips()
-        outcomes = sum(self._counts[outcome] for outcome in OUTCOMES)
-        if outcomes != preparation.items_read:
-            raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
+        try:
+            loop.run()
+        finally:
+            self._counts = loop.counts
 
-    def _settle(
-        self, record: StepRecord, comparison: Comparison, chunk: Chunk, results: Mapping[Any, WriteResult]
-    ) -> None:
-        settled = settle(chunk, results, self.redact)
-        counts = self._counts + settled.counts
-        counts["read"] = self._counts["read"] + chunk.size
-        self.ledger.settle(
-            Settlement(
-                step_execution_id=record.id,
-                stream_id=record.stream_id,
-                execution_id=self.context.execution_id,
-                states=settled.states,
-                dead_letters=settled.dead_letters,
-                resolved=settled.resolved,
-                checkpoint=chunk.position,
-                counts=counts,
-            )
+    def _waiting(self, seconds: float) -> None:
+        self.context.logger.warning(
+            "%s: waiting %.0f s, until no request of which the answer was lost can arrive any more",
+            self.context.step,
+            seconds,
         )
-        self._counts = counts
-        comparison.remember(settled.states)
+
+    def _told(self, settled: Settled, results: Sequence[WriteResult], counts: Mapping[str, int]) -> None:
         for rejected in settled.rejections:
             self._note(f"{'/'.join(map(str, rejected.key))}: {rejected.code}: {rejected.reason}")
             self.observers.tell(self.observers.item_rejected, rejected=rejected, context=self.context)
-        self._tell_chunk(list(results.values()))
-
-    def _tell_chunk(self, results: Sequence[WriteResult]) -> None:
         if self.observers.chunk_settled is not None:
-            self._execution = attrs.evolve(self._execution, counts=dict(self._counts))
+            self._execution = attrs.evolve(self._execution, counts=dict(counts))
             self.observers.chunk_settled(execution=self._execution, results=results)
-
-    def _check_skips(self) -> None:
-        limit = self.options.skip_limit
-        if limit is not None and self._counts["rejected"] > limit:
-            raise SkipLimitExceededError(f"{self._counts['rejected']} items were rejected; skip_limit is {limit}")
 
     def _note(self, error: str) -> None:
         if len(self._errors) < _MOST_ERRORS:
@@ -215,11 +202,11 @@ class StepRun:
 
     def _finish(self, record: StepRecord) -> StepExecution:
         status, exit_status = BatchStatus.COMPLETED, ExitStatus("COMPLETED")
-        if self.stop is not None:
-            reason = self.redact(in_words(self.stop))
-            interrupted = not isinstance(self.stop, Exception)
+        if self.cause is not None:
+            reason = self.redact(in_words(self.cause))
+            interrupted = not isinstance(self.cause, Exception) or isinstance(self.cause, StopRequestedError)
             status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
-            exit_status = ExitStatus(_exit_code(self.stop, status), "interrupted" if interrupted else reason)
+            exit_status = ExitStatus(_exit_code(self.cause, status), reason)
             self._errors.insert(0, exit_status.description)
         execution = attrs.evolve(
             self._execution,
@@ -230,7 +217,7 @@ class StepRun:
             errors=tuple(self._errors),
             ended=self.now(),
         )
-        self.ledger.finish_step(record.id, execution)
+        self.ledger.finish_step(record.id, execution, lease=self.leadership.lease)
         self.observers.tell(self.observers.step_finished, execution=execution)
         return execution
 
@@ -243,5 +230,7 @@ def _exit_code(stop: BaseException, status: BatchStatus) -> str:
 
 def in_words(error: BaseException) -> str:
     """An exception for people: errors made for them as they are, others with their type."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
     made_for_people = isinstance(error, ContraflowError | ConnectorError) and str(error)
     return str(error) if made_for_people else f"{type(error).__name__}: {error}".removesuffix(": ")

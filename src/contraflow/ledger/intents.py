@@ -39,6 +39,7 @@ def record(
         execution_id=execution_id,
         epoch=epoch,
         attempt=attempt,
+        parts=0,
         recoveries=0,
         boot_id=boot.boot_id,
         boot_time=boot.seconds,
@@ -70,6 +71,11 @@ def adopt(connection: Connection, intent_id: int, epoch: int) -> None:
         _require(connection, intent_id)
 
 
+def end_in_order(connection: Connection, stream_id: int) -> None:
+    """Note that the process that held a stream's intents did not die over them: what is counted starts anew."""
+    connection.execute(intent.update().where(intent.c.stream_id == stream_id).values(recoveries=-1))
+
+
 def retry(
     connection: Connection,
     intent_id: int,
@@ -92,11 +98,14 @@ def retry(
         _require(connection, intent_id)
 
 
-def settle(connection: Connection, intent_id: int, unsettled: Sequence[IntentItem]) -> bool:
+def settle(connection: Connection, intent_id: int, unsettled: Sequence[IntentItem], parts: int) -> bool:
     """Take the intent away, or leave the ``unsettled`` of it; ``False`` if that has been done already."""
     if unsettled:
-        items = _spell(unsettled)
-        reduced = intent.update().where(intent.c.id == intent_id, intent.c["items"] != items).values(items=items)
+        reduced = (
+            intent.update()
+            .where(intent.c.id == intent_id, intent.c.parts == parts)
+            .values(items=_spell(unsettled), parts=parts + 1)
+        )
         return connection.execute(reduced).rowcount == 1
     return connection.execute(intent.delete().where(intent.c.id == intent_id)).rowcount == 1
 

@@ -174,6 +174,12 @@ class Ledger(Leasing, Reporting):
 
         self._database.repeatably(work)
 
+    def end_in_order(self, lease: Lease, stream_id: int) -> None:
+        """Note that a step ended without dying, whatever it left: its intents' ``recoveries`` start anew."""
+        with self._database.write() as connection:
+            leases.prove(connection, lease)
+            intents.end_in_order(connection, stream_id)
+
     def retry_intent(
         self, lease: Lease, intent_id: int, attempt: int, items: Sequence[IntentItem] | None = None
     ) -> None:
@@ -201,7 +207,8 @@ class Ledger(Leasing, Reporting):
         With an intent, settling the same twice records it once; so it is repeated if the connection is lost.
 
         Returns:
-            ``False`` if this settlement of an intent has been recorded before; nothing is changed then.
+            ``False`` if this settlement of an intent was found recorded, and nothing was changed: by an earlier call, or by
+            this one before the connection was lost.
         """
 
         def work(connection: Connection) -> bool:
@@ -216,7 +223,7 @@ class Ledger(Leasing, Reporting):
     def _settle(self, connection: Connection, settlement: Settlement) -> bool:
         stream_id, execution_id = settlement.stream_id, settlement.execution_id
         if settlement.intent_id is not None and not intents.settle(
-            connection, settlement.intent_id, settlement.unsettled
+            connection, settlement.intent_id, settlement.unsettled, settlement.parts
         ):
             return False
         if settlement.states:

@@ -151,8 +151,10 @@ class Intent:
     epoch: int
     """Of the run that last sent it, or began to recover it."""
     attempt: int
+    parts: int
+    """How many times it has been settled in part."""
     recoveries: int
-    """In how many runs it has been found left over."""
+    """How many runs in a row died over it, less one; -1 after one that did not."""
     boot_id: str | None
     """Where ``boot_time`` counts from; ``None`` where the system does not tell."""
     boot_time: float | None
@@ -195,10 +197,10 @@ class Settlement:
     intent_id: int | None = None
     """The intent whose items these are the outcomes of."""
     unsettled: Sequence[IntentItem] = ()
-    """The intent's items that have no outcome yet; the checkpoint must then stay where it is."""
+    """The intent's items that have no certain outcome yet. The checkpoint may pass them, since the intent keeps them."""
+    parts: int = 0
+    """How many times the intent has been settled in part before: tells this settlement from a repetition of the last."""
 
     def __attrs_post_init__(self) -> None:
         if self.unsettled and self.intent_id is None:
             raise ValueError("only an intent can be settled in part")
-        if self.unsettled and self.checkpoint is not None:
-            raise ValueError("a checkpoint may not pass items without outcome")

@@ -222,6 +222,7 @@ intent = Table(
     Column("execution_id", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
     Column("recoveries", Integer, nullable=False),
     Column("boot_id", Text),
     Column("boot_time", Float(53)),

@@ -44,6 +44,7 @@ def _create_intents() -> None:
         sa.Column("execution_id", sa.BigInteger, nullable=False),
         sa.Column("epoch", sa.BigInteger, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("parts", sa.Integer, nullable=False),
         sa.Column("recoveries", sa.Integer, nullable=False),
         sa.Column("boot_id", sa.Text),
         sa.Column("boot_time", sa.Float(53)),

@@ -1,0 +1,90 @@
+"""The intent of one chunk while the engine works on it: what of it has no certain outcome yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from contraflow.engine.comparison import Intended
+from contraflow.errors import LedgerError
+from contraflow.ledger import Intent, IntentItem, ItemState, decode_key
+from contraflow.payloads import decode_payload
+from contraflow_hookspecs import Change, Key, Operation, Unknown, WriteResult
+
+
+@attrs.define
+class InFlight:
+    """Follows which items of an intent are settled.
+
+    Args:
+        intent_id: The intent's number in the ledger.
+        open: The items without a certain outcome, by key.
+        execution_id: The job execution that recorded the intent.
+        parts: How many times the intent has been settled in part.
+        keeps_doubts: Whether an item whose fate is unknown stays in the intent, to be resolved by recovery; otherwise it is
+            settled as held.
+    """
+
+    intent_id: int
+    open: dict[Key, Intended]
+    execution_id: int
+    keeps_doubts: bool
+    parts: int = 0
+
+    def settled(self, intended: Iterable[Intended], results: Mapping[Key, WriteResult]) -> list[IntentItem]:
+        """Take note of results.
+
+        Returns:
+            What the intent still holds.
+        """
+        for each in intended:
+            key = each.change.key
+            if not (self.keeps_doubts and isinstance(results[key], Unknown)):
+                self.open.pop(key, None)
+        return [intent_item(each) for each in self.open.values()]
+
+
+def intent_item(intended: Intended) -> IntentItem:
+    """What the ledger keeps of a change until its outcome is certain."""
+    change = intended.change
+    return IntentItem(
+        key=intended.key_text,
+        operation=change.operation.value,
+        generation=intended.generation,
+        fingerprint=intended.fingerprint,
+        idempotency_key=change.idempotency_key,
+        payload=intended.canonical,
+        remote_id=change.remote_id,
+        remote_version=change.remote_version,
+    )
+
+
+def intended_of(intent: Intent, states: Mapping[str, ItemState]) -> Sequence[Intended]:
+    """The changes of an intent that an earlier process left behind, as that process sent them.
+
+    Raises:
+        LedgerError: The ledger holds an intent that contraflow did not write.
+    """
+    try:
+        return [
+            Intended(
+                Change(
+                    key=decode_key(item.key),
+                    operation=Operation(item.operation),
+                    payload=decode_payload(item.payload) if item.payload else {},
+                    remote_id=item.remote_id,
+                    remote_version=item.remote_version,
+                    idempotency_key=item.idempotency_key,
+                    attempt=intent.attempt + 1,
+                ),
+                item.key,
+                item.fingerprint,
+                item.generation,
+                states.get(item.key),
+                item.payload,
+            )
+            for item in intent.items
+        ]
+    except ValueError as error:
+        raise LedgerError(f"the ledger holds an intent that contraflow did not write: {error}") from None

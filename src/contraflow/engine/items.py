@@ -1,0 +1,276 @@
+"""The loop of an item step: read, process and compare; then for each chunk intent, call, settle.
+
+T1: the intent is committed before the writer is called. No transaction is open during the call. T2: outcomes, item states,
+dead letters and checkpoint are committed in one transaction, and the intent goes away. Whatever dies in between leaves one
+state, an intent without outcome, which recovery resolves: at the end of the step, and at the beginning of the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+
+import attrs
+
+from contraflow.assembly import Stage
+from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.guards import CircuitBreaker, RejectionGuard
+from contraflow.engine.in_flight import InFlight, intent_item
+from contraflow.engine.pipeline import Pipeline
+from contraflow.engine.preparation import Preparation
+from contraflow.engine.promise import Promise
+from contraflow.engine.rate import RateLimiter
+from contraflow.engine.recovery import Recovery
+from contraflow.engine.retry import Retries
+from contraflow.engine.sending import Sender, Sent
+from contraflow.engine.settlement import Settled, settle_chunk, settle_sent
+from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.errors import ContraflowError, LedgerError
+from contraflow.ledger import Lease, Ledger, Settlement, StepRecord
+from contraflow.options import StepOptions
+from contraflow.redaction import Redactor
+from contraflow_hookspecs import Key, StepContext, WriteResult
+
+OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+"""Every item read has exactly one of these at the end."""
+
+Told = Callable[[Settled, Sequence[WriteResult], Mapping[str, int]], None]
+"""Told of each settlement: what was recorded, the results behind it, and the counts so far."""
+
+
+class InvariantError(ContraflowError):
+    """The outcomes do not add up to what was read: an error in contraflow itself."""
+
+    exit_code = 70
+
+
+@attrs.define(kw_only=True)
+class ItemLoop:
+    """One execution of an item step.
+
+    Args:
+        reader: The step's reader.
+        processor: Its processor.
+        writer: Its writer.
+        confirmer: The writer's ``confirm_items``, if it has one.
+        options: The engine's own parameters.
+        promise: What the remote's capabilities allow.
+        lifetime: Seconds after which a request can no longer arrive.
+        can_delete: Whether the remote can delete.
+        context: What the plugins may know.
+        ledger: Where everything is recorded.
+        lease: The right to write there.
+        record: The step execution's numbers in the ledger.
+        redact: Keeps secrets out of what is recorded.
+        stop: Ends the loop after the chunks in hand.
+        may_send: Raises if this process may not send any more.
+        filtered: Told of each filtered item.
+        told: Told of each settlement.
+        waiting: Told how many seconds recovery is about to wait.
+        explain: Turns an exception of the processor into words, where it knows better.
+    """
+
+    reader: Stage
+    processor: Stage
+    writer: Stage
+    confirmer: Stage | None
+    options: StepOptions
+    promise: Promise
+    lifetime: float
+    can_delete: bool
+    context: StepContext
+    ledger: Ledger
+    lease: Lease
+    record: StepRecord
+    redact: Redactor
+    stop: StopRequest
+    may_send: Callable[[], None]
+    filtered: Callable[..., None] | None
+    told: Told
+    waiting: Callable[[float], None]
+    explain: Callable[[BaseException, object], str | None]
+    counts: Counter[str] = attrs.field(factory=Counter, init=False)
+    _sender: Sender = attrs.field(init=False)
+    _comparison: Comparison = attrs.field(init=False)
+    _guard: RejectionGuard = attrs.field(init=False)
+    _breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        options = self.options
+        self._guard = RejectionGuard(skip_limit=options.skip_limit, max_rejected=options.max_rejected)
+        self._sender = Sender(
+            writer=self.writer,
+            context=self.context,
+            retries=Retries(policy=options.retry, stop=self.stop),
+            limiter=RateLimiter(rate=options.rate, stop=self.stop),
+            stop=self.stop,
+            check=self.may_send,
+        )
+        self._comparison = Comparison(
+            ledger=self.ledger,
+            stream_id=self.record.stream_id,
+            identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
+            page_size=options.batch_size,
+            chunk_size=options.batch_size,
+            resend_held=self.promise is Promise.AT_LEAST_ONCE,
+        )
+
+    def run(self) -> None:
+        """Run the loop to its end.
+
+        Raises:
+            StopRequestedError: Somebody asked it to stop.
+            ContraflowError: The step cannot go on; what was settled stays settled.
+            ConnectorError: The remote cannot be reached, or refuses us.
+        """
+        preparation = Preparation(
+            read=self.reader.call,
+            process=self.processor.call,
+            reader=self.reader.plugin,
+            processor=self.processor.plugin,
+            context=self.context,
+            can_delete=self.can_delete,
+            filtered=self.filtered,
+            explain=self.explain,
+        )
+        try:
+            self._recover()
+            with closing(self._comparison.chunks(preparation)) as chunks:
+                self._deliver_all(chunks)
+            self._recover()
+        finally:
+            with suppress(LedgerError):  # if not even this can be written, there are better reasons to report
+                self.ledger.end_in_order(self.lease, self.record.stream_id)
+        outcomes = sum(self.counts[outcome] for outcome in OUTCOMES)
+        if outcomes != preparation.items_read:
+            raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
+
+    def _recover(self) -> None:
+        Recovery(
+            ledger=self.ledger,
+            lease=self.lease,
+            stream_id=self.record.stream_id,
+            promise=self.promise,
+            lifetime=self.lifetime,
+            sender=self._sender,
+            confirm=self.confirmer,
+            context=self.context,
+            stop=self.stop,
+            record=self._record_recovered,
+            waiting=self.waiting,
+        ).run()
+        self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set:
+            raise StopRequestedError(self.stop.reason or "stopped")
+
+    def _deliver_all(self, chunks: Iterator[Chunk]) -> None:
+        with Pipeline(self.options.concurrency, self._send) as pipeline:
+            for chunk in chunks:
+                self._check_stop()
+                if pipeline.holds(chunk.intended):
+                    # Another chunk in flight changes the same item: its outcome decides what this one has to say.
+                    self._finish(pipeline.drain())
+                    self._comparison.renew(chunk)
+                self._finish(pipeline.make_room())
+                pipeline.start(chunk, self._intend(chunk))
+            self._finish(pipeline.drain())
+
+    def _intend(self, chunk: Chunk) -> InFlight | None:
+        """T1."""
+        if not chunk.intended:
+            return None
+        intended = list(chunk.intended.values())
+        number = self.ledger.intend(
+            self.lease,
+            stream_id=self.record.stream_id,
+            execution_id=self.context.execution_id,
+            items=[intent_item(each) for each in intended],
+        )
+        keeps = self.promise is not Promise.REPORTED
+        in_flight = {each.change.key: each for each in intended}
+        return InFlight(number, in_flight, execution_id=self.context.execution_id, keeps_doubts=keeps)
+
+    def _send(self, chunk: Chunk, in_flight: InFlight | None) -> Sent:
+        """The call, perhaps in a thread of its own."""
+        if in_flight is None:
+            return Sent(intended=(), results={})
+
+        def settle(certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int) -> None:
+            self._record(settle_sent(certain, results, self.redact), certain, results, in_flight)
+            self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
+
+        return self._sender.send(list(chunk.intended.values()), settle)
+
+    def _finish(self, finished: Iterable[tuple[Chunk, InFlight | None, Sent]]) -> None:
+        """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""
+        stop: BaseException | None = None
+        for chunk, in_flight, sent in finished:
+            stop = stop or sent.stop
+            settled = settle_chunk(chunk, self.redact)
+            settled.add(settle_sent(sent.intended, sent.results, self.redact))
+            self._record(
+                settled,
+                sent.intended,
+                sent.results,
+                in_flight,
+                read=chunk.size,
+                # What a broken-down run deferred must be read again by the run that resumes it.
+                checkpoint=None if stop else chunk.position,
+            )
+            if stop is None:
+                self._breaker.check(sent.results.values())
+                self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
+        if stop is not None:
+            raise stop
+
+    def _record(
+        self,
+        settled: Settled,
+        sent: Sequence[Intended],
+        results: Mapping[Key, WriteResult],
+        in_flight: InFlight | None,
+        *,
+        read: int = 0,
+        checkpoint: Key | None = None,
+    ) -> None:
+        with self._lock:
+            self.counts.update(settled.counts)
+            self.counts["read"] += read
+            self.ledger.settle(
+                Settlement(
+                    step_execution_id=self.record.id,
+                    stream_id=self.record.stream_id,
+                    execution_id=self.context.execution_id,
+                    states=settled.states,
+                    dead_letters=settled.dead_letters,
+                    resolved=settled.resolved,
+                    checkpoint=checkpoint,
+                    counts=dict(self.counts),
+                    intent_id=None if in_flight is None else in_flight.intent_id,
+                    unsettled=() if in_flight is None else in_flight.settled(sent, results),
+                    parts=0 if in_flight is None else in_flight.parts,
+                ),
+                lease=self.lease,
+            )
+            if in_flight is not None:
+                in_flight.parts += 1
+            self._comparison.remember(settled.states)
+            self.told(settled, list(results.values()), self.counts)
+
+    def _record_recovered(
+        self, in_flight: InFlight, sent: Sequence[Intended], results: Mapping[Key, WriteResult]
+    ) -> None:
+        """What is recovered was counted as in doubt if this execution sent it; otherwise it counts for itself."""
+        settled = settle_sent(sent, results, self.redact)
+        certain = len(sent) - settled.counts.pop("in_doubt", 0)
+        if in_flight.execution_id == self.context.execution_id:
+            settled.counts["in_doubt"] -= certain
+        else:
+            settled.counts.clear()
+            settled.counts["recovered"] = certain
+        self._record(settled, sent, results, in_flight)

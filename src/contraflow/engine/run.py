@@ -1,0 +1,186 @@
+"""One synchronisation: take the lease, close what dead processes left open, run, and carry out what was asked meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from contraflow.assembly import RunnableJob
+from contraflow.engine.job import JobRun, StepRequest
+from contraflow.engine.leadership import LIFETIME, JobRunningError, Leadership, take
+from contraflow.engine.request import RunRequest, step_requests
+from contraflow.engine.step import Observers
+from contraflow.engine.stopping import StopRequest
+from contraflow.errors import ConfigError, ContraflowError
+from contraflow.ledger import Ledger, Request
+from contraflow.redaction import Redactor
+from contraflow.source import Source
+from contraflow_hookspecs import BatchStatus, JobExecution
+
+_log = logging.getLogger("contraflow.engine")
+
+
+class RequestRecordedError(ContraflowError):
+    """The job is running elsewhere; the request is recorded, and that process carries it out when it has done its own."""
+
+    exit_code = 0
+
+    def __init__(self, running: JobRunningError) -> None:
+        super().__init__(f"{running}. The request is recorded, and is carried out when that run has ended")
+        self.state = running.state
+
+
+@attrs.frozen(kw_only=True)
+class Synchronisation:
+    """Runs a job of an integration, alone.
+
+    Args:
+        job: The assembled job.
+        ledger: Where everything is recorded.
+        source: The source database, for readers.
+        redact: Keeps secrets out of what is recorded.
+        observers: Who is told.
+        now: The clock.
+        explain: Turns an exception of a processor into words, where it knows better.
+        stop: Ends the run after the chunks in hand.
+        wait: Whether to wait while another process runs the job.
+        resume: Whether to go on where an interrupted execution of the same request had come to.
+        lease_lifetime: Seconds without a heartbeat after which a holder is taken for dead.
+    """
+
+    job: RunnableJob
+    ledger: Ledger
+    source: Source | None
+    redact: Redactor
+    observers: Observers
+    now: Callable[[], datetime]
+    explain: Callable[[BaseException, Any], str | None]
+    stop: StopRequest = attrs.field(factory=StopRequest)
+    wait: bool = False
+    resume: bool = True
+    lease_lifetime: float = LIFETIME
+
+    def run(self, request: RunRequest, steps: Sequence[StepRequest]) -> JobExecution:
+        """Run.
+
+        Args:
+            request: What is asked.
+            steps: What it asks of each step (:func:`~contraflow.engine.request.step_requests`).
+
+        Returns:
+            The execution, also when it failed.
+
+        Raises:
+            JobRunningError: Another process runs the job.
+            RequestRecordedError: The same, but the request was for certain ids, and is recorded.
+            FencedError: Another process has taken over.
+            LedgerError: The ledger cannot be written.
+        """
+        with self._leadership(request) as leadership:
+            self.ledger.interrupt_executions(
+                leadership.lease, exit_code="UNKNOWN", reason="the process died", ended=self.now()
+            )
+            execution = self._execute(request, steps, leadership)
+            if execution.status is BatchStatus.COMPLETED:
+                self._carry_out_requests(leadership)
+        return execution
+
+    def _leadership(self, request: RunRequest) -> Leadership:
+        try:
+            return self._take()
+        except JobRunningError as error:
+            if request.ids is None:
+                raise
+            self.ledger.add_request(self.job.integration, self.job.name, _body(request))
+            try:
+                # The holder may just have ended, and not have seen the request any more.
+                return self._take()
+            except JobRunningError:
+                raise RequestRecordedError(error) from None
+
+    def _take(self) -> Leadership:
+        return take(
+            self.ledger,
+            self.job.integration,
+            self.job.name,
+            now=self.now,
+            stop=self.stop,
+            wait=self.wait,
+            lifetime=self.lease_lifetime,
+        )
+
+    def _execute(self, request: RunRequest, steps: Sequence[StepRequest], leadership: Leadership) -> JobExecution:
+        parameters = {**request.parameters, **({"ids": request.ids} if request.ids is not None else {})}
+        execution, cause = JobRun(
+            job=self.job,
+            steps=[self._from_checkpoint(step) for step in steps],
+            parameters=parameters,
+            ledger=self.ledger,
+            leadership=leadership,
+            stop=self.stop,
+            source=self.source,
+            redact=self.redact,
+            observers=self.observers,
+            now=self.now,
+            explain=self.explain,
+        ).execute()
+        if cause is not None:
+            _log.debug("execution %d ended before its time", execution.id, exc_info=cause)
+        return execution
+
+    def _from_checkpoint(self, step: StepRequest) -> StepRequest:
+        if not self.resume or step.step.reader is None:
+            return step
+        names = {"integration": self.job.integration, "job": self.job.name, "step": step.step.key}
+        checkpoint = self.ledger.checkpoint(**names, request=step.digest)
+        if checkpoint is not None and self._has_deferred(step.step.key):
+            return step  # what was put off lies before the checkpoint: read it again
+        return attrs.evolve(step, checkpoint=checkpoint)
+
+    def _has_deferred(self, step: str) -> bool:
+        return any(
+            count.step == step and count.job == self.job.name and count.status == "deferred"
+            for count in self.ledger.counts_by_status(integration=self.job.integration)
+        )
+
+    def _carry_out_requests(self, leadership: Leadership) -> None:
+        while not self.stop.is_set:
+            for recorded in self.ledger.take_requests(leadership.lease):
+                request = _request(recorded)
+                try:
+                    steps = step_requests(self.job, request, self.source)
+                except ConfigError:
+                    # It was valid when it was recorded; the project has changed since. Nobody is there to be told.
+                    self.ledger.finish_request(leadership.lease, recorded.id)
+                    continue
+                if self._execute(request, steps, leadership).status is not BatchStatus.COMPLETED:
+                    return  # the request stays recorded, for the next run
+                self.ledger.finish_request(leadership.lease, recorded.id)
+            if self.ledger.release_if_idle(leadership.lease):
+                return
+
+
+def _body(request: RunRequest) -> Mapping[str, Any]:
+    return {
+        "ids": _plain(request.ids),
+        "steps": list(request.steps),
+        "parameters": _plain(dict(request.parameters)),
+    }
+
+
+def _request(recorded: Request) -> RunRequest:
+    body = recorded.body
+    return RunRequest(ids=body["ids"], parameters=body["parameters"], steps=tuple(body["steps"]))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can spell; everything else as text, which ids are read from again."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | Iterator):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
