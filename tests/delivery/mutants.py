@@ -119,12 +119,16 @@ def _no_recovery(original: Any, recovery: Any) -> None:
 
 def _no_intent(original: Any, ledger: Any, *arguments: Any, **named: Any) -> Any:
     """T1 is undone at once: what the ledger says is what it would say without it."""
-    from contraflow.ledger import intents
+    from contraflow.ledger.schema import intent
 
     number = original(ledger, *arguments, **named)
     with ledger._database.write() as connection:
-        intents.settle(connection, number, ())
+        connection.execute(intent.delete().where(intent.c.id == number))
     return number
+
+
+def _without_intent(original: Any, ledger: Any, settlement: Any, **named: Any) -> Any:
+    return original(ledger, attrs.evolve(settlement, intent_id=None, unsettled=()), **named)
 
 
 def _intent_goes_first(original: Any, ledger: Any, settlement: Any, **named: Any) -> Any:
@@ -133,19 +137,21 @@ def _intent_goes_first(original: Any, ledger: Any, settlement: Any, **named: Any
 
     if settlement.intent_id is not None:
         with ledger._database.write() as connection:
-            intents.settle(connection, settlement.intent_id, settlement.unsettled)
-    return original(ledger, attrs.evolve(settlement, intent_id=None, unsettled=()), **named)
+            intents.settle(connection, settlement.intent_id, settlement.unsettled, settlement.parts)
+    return _without_intent(original, ledger, settlement, **named)
 
 
-def _settle_before_call(original: Any, loop: Any, chunk: Any, in_flight: Any) -> Any:
+def _settle_before_call(original: Any, loop: Any, chunks: Any) -> None:
     """Everything is recorded as written before it is sent."""
     from contraflow.engine.sending import Sent
     from contraflow_hookspecs import Written
 
-    intended = list(chunk.intended.values())
-    results = {each.change.key: Written(key=each.change.key) for each in intended}
-    loop._finish([(chunk, in_flight, Sent(intended=intended, results=results))])
-    return original(loop, chunk, in_flight)
+    for chunk in chunks:
+        intended = list(chunk.intended.values())
+        results = {each.change.key: Written(key=each.change.key) for each in intended}
+        loop._finish([(chunk, loop._intend(chunk), Sent(intended=intended, results=results))])
+        if intended:
+            loop._sender.send(intended, lambda *told: None)
 
 
 def _checkpoint_first(original: Any, loop: Any, chunk: Any) -> Any:
@@ -165,14 +171,17 @@ _ALL = (
     Mutant(
         name="no intent",
         what="T1 is left out",
-        patches={"contraflow.ledger.ledger:Ledger.intend": _no_intent},
+        patches={
+            "contraflow.ledger.ledger:Ledger.intend": _no_intent,
+            "contraflow.ledger.ledger:Ledger.settle": _without_intent,
+        },
         scenario=Scenario(delivery_class="C", point="P8"),
         caught_as=_ONCE_MORE,
     ),
     Mutant(
         name="settle before call",
         what="outcomes are recorded before the call",
-        patches={"contraflow.engine.items:ItemLoop._send": _settle_before_call},
+        patches={"contraflow.engine.items:ItemLoop._deliver_all": _settle_before_call},
         scenario=Scenario(delivery_class="C", point="P5-call"),
         caught_as=frozenset({Kind.LEDGER_WRONG, Kind.SILENT, Kind.STALE}),
     ),
@@ -194,14 +203,14 @@ _ALL = (
     Mutant(
         name="key without generation",
         what="the idempotency key is made of the item and the payload alone",
-        patches={"contraflow.engine.comparison:_intend": _key(lambda it: (it.key_text, it.fingerprint))},
-        scenario=Scenario(delivery_class="A", style="cycling", changes_after=2),
+        patches={"contraflow.engine.comparison:Comparison._intend": _key(lambda it: (it.key_text, it.fingerprint))},
+        scenario=Scenario(delivery_class="A", style="cycling", changes_after=3),
         caught_as=frozenset({Kind.LEDGER_WRONG, Kind.UNSETTLED}),
     ),
     Mutant(
         name="key without content",
         what="the idempotency key is made of the item alone",
-        patches={"contraflow.engine.comparison:_intend": _key(lambda it: (it.key_text,))},
+        patches={"contraflow.engine.comparison:Comparison._intend": _key(lambda it: (it.key_text,))},
         scenario=Scenario(delivery_class="A", changes_after=1),
         caught_as=frozenset({Kind.LOST, Kind.UNSETTLED, Kind.SILENT, Kind.LEDGER_WRONG}),
     ),
@@ -243,7 +252,7 @@ _ALL = (
     Mutant(
         name="held is sent again",
         what="class D sends what is in doubt again",
-        patches={"contraflow.engine.promise:promise_of": _resend_what_is_held},
+        patches={"contraflow.engine.step:promise_of": _resend_what_is_held},
         scenario=Scenario(delivery_class="D", point="P8"),
         caught_as=_ONCE_MORE,
     ),

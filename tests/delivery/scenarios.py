@@ -55,7 +55,10 @@ def play(scenario: Scenario, bench: Bench, *, mutant: str = "") -> Report:
     Raises:
         PointNotReachedError: The engine never came to the point.
     """
-    bench.live(mutant=mutant)
+    first = bench.live(mutant=mutant)
+    # A mutant that cannot even run proves nothing by failing.
+    assert first.result is not None
+    assert first.result["status"] == "COMPLETED", first
     bench.change()
     bench.remote.script({"rules": list(scenario.rules)})
     for point in filter(None, (scenario.point, scenario.again)):

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 
 FIELDS = {"rising": ("id", "version", "value"), "cycling": ("id", "value")}
-"""The payload's fields. ``cycling`` payloads come back (red, green, red), as those of real records do."""
-_COLOURS = ("red", "green")
+"""The payload's fields. ``cycling`` payloads come back (red, green, blue, red), as those of real records do."""
+_COLOURS = ("red", "green", "blue")
 
 
 @attrs.define(kw_only=True)
@@ -70,7 +70,7 @@ class Workload:
         return chosen
 
     def _put(self, database: sqlite3.Connection, record: int, version: int) -> None:
-        value = f"{record}.{version}" if self.style == "rising" else _COLOURS[version % 2]
+        value = f"{record}.{version}" if self.style == "rising" else _COLOURS[version % 3]
         row: dict[str, Any] = {"id": record, "version": version, "value": value}
         database.execute("REPLACE INTO item VALUES (:id, :version, :value)", row)
         payload = json.dumps({name: row[name] for name in FIELDS[self.style]})
