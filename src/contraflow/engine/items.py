@@ -170,15 +170,27 @@ class ItemLoop:
 
     def _deliver_all(self, chunks: Iterator[Chunk]) -> None:
         with Pipeline(self.options.concurrency, self._send) as pipeline:
-            for chunk in chunks:
-                self._check_stop()
-                if pipeline.holds(chunk.intended):
-                    # Another chunk in flight changes the same item: its outcome decides what this one has to say.
-                    self._finish(pipeline.drain())
-                    self._comparison.renew(chunk)
-                self._finish(pipeline.make_room())
-                pipeline.start(chunk, self._intend(chunk))
+            try:
+                for chunk in chunks:
+                    if self.stop.is_set:
+                        break
+                    self._start(pipeline, chunk)
+                self._finish(pipeline.drain())
+            except BaseException:
+                # What else is in flight comes down, too, and its outcomes are no less certain.
+                for chunk, in_flight, sent in pipeline.drain():
+                    self._settle(chunk, in_flight, sent, checkpoint=None)
+                raise
+        self._check_stop()
+
+    def _start(self, pipeline: Pipeline[InFlight | None, Sent], chunk: Chunk) -> None:
+        if pipeline.holds(chunk.intended):
+            # Another chunk in flight changes the same item: its outcome decides what this one has to say.
             self._finish(pipeline.drain())
+            self._comparison.renew(chunk)
+        self._finish(pipeline.make_room())
+        pipeline.start(chunk, self._intend(chunk))
+        self._finish(pipeline.landed())
 
     def _intend(self, chunk: Chunk) -> InFlight | None:
         """T1."""
@@ -208,25 +220,19 @@ class ItemLoop:
 
     def _finish(self, finished: Iterable[tuple[Chunk, InFlight | None, Sent]]) -> None:
         """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""
-        stop: BaseException | None = None
         for chunk, in_flight, sent in finished:
-            stop = stop or sent.stop
-            settled = settle_chunk(chunk, self.redact)
-            settled.add(settle_sent(sent.intended, sent.results, self.redact))
-            self._record(
-                settled,
-                sent.intended,
-                sent.results,
-                in_flight,
-                read=chunk.size,
-                # What a broken-down run deferred must be read again by the run that resumes it.
-                checkpoint=None if stop else chunk.position,
-            )
-            if stop is None:
-                self._breaker.check(sent.results.values())
-                self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
-        if stop is not None:
-            raise stop
+            # What a broken-down run deferred must be read again by the run that resumes it.
+            settled = self._settle(chunk, in_flight, sent, checkpoint=chunk.position if sent.stop is None else None)
+            if sent.stop is not None:
+                raise sent.stop
+            self._breaker.check(sent.results.values())
+            self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
+
+    def _settle(self, chunk: Chunk, in_flight: InFlight | None, sent: Sent, *, checkpoint: Key | None) -> Settled:
+        settled = settle_chunk(chunk, self.redact)
+        settled.add(settle_sent(sent.intended, sent.results, self.redact))
+        self._record(settled, sent.intended, sent.results, in_flight, read=chunk.size, checkpoint=checkpoint)
+        return settled
 
     def _record(
         self,

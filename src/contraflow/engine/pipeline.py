@@ -63,8 +63,13 @@ class Pipeline(Generic[_I, _S]):
         self._flights.append(_Flight(chunk, intent, sent))
 
     def make_room(self) -> Iterator[tuple[Chunk, _I, _S]]:
-        """Wait until another chunk may start; yield what finished meanwhile, oldest first."""
-        while len(self._flights) >= self._size or (self._flights and self._flights[0].sent.done()):
+        """Wait until another chunk may start; yield what had to finish for that, oldest first."""
+        while len(self._flights) >= self._size:
+            yield self._oldest()
+
+    def landed(self) -> Iterator[tuple[Chunk, _I, _S]]:
+        """Yield what has finished, without waiting, oldest first."""
+        while self._flights and self._flights[0].sent.done():
             yield self._oldest()
 
     def drain(self) -> Iterator[tuple[Chunk, _I, _S]]:
@@ -73,7 +78,5 @@ class Pipeline(Generic[_I, _S]):
             yield self._oldest()
 
     def _oldest(self) -> tuple[Chunk, _I, _S]:
-        flight = self._flights[0]
-        sent = flight.sent.result()
-        self._flights.popleft()
-        return flight.chunk, flight.intent, sent
+        flight = self._flights.popleft()
+        return flight.chunk, flight.intent, flight.sent.result()
