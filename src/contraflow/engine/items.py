@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from typing import NamedTuple
 
 import attrs
 
@@ -38,6 +39,20 @@ OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferr
 
 Told = Callable[[Settled, Sequence[WriteResult], Mapping[str, int]], None]
 """Told of each settlement: what was recorded, the results behind it, and the counts so far."""
+
+
+_Landed = tuple[Chunk, InFlight | None, Sent]
+
+
+class _Entry(NamedTuple):
+    """One settlement."""
+
+    settled: Settled
+    sent: Sequence[Intended]
+    results: Mapping[Key, WriteResult]
+    in_flight: InFlight | None
+    read: int = 0
+    checkpoint: Key | None = None
 
 
 class InvariantError(ContraflowError):
@@ -171,41 +186,63 @@ class ItemLoop:
     def _deliver_all(self, chunks: Iterator[Chunk]) -> None:
         with Pipeline(self.options.concurrency, self._send) as pipeline:
             try:
-                for chunk in chunks:
-                    if self.stop.is_set:
-                        break
-                    self._start(pipeline, chunk)
-                self._finish(pipeline.drain())
+                while group := self._next_group(pipeline, chunks):
+                    self._start(pipeline, group)
+                self._finish(list(pipeline.drain()))
             except BaseException:
                 # What else is in flight comes down, too, and its outcomes are no less certain.
-                for chunk, in_flight, sent in pipeline.drain():
-                    self._settle(chunk, in_flight, sent, checkpoint=None)
+                self._settle(list(pipeline.drain()), with_checkpoint=False)
                 raise
         self._check_stop()
 
-    def _start(self, pipeline: Pipeline[InFlight | None, Sent], chunk: Chunk) -> None:
-        if pipeline.holds(chunk.intended):
-            # Another chunk in flight changes the same item: its outcome decides what this one has to say.
-            self._finish(pipeline.drain())
-            self._comparison.renew(chunk)
-        self._finish(pipeline.make_room())
-        pipeline.start(chunk, self._intend(chunk))
-        self._finish(pipeline.landed())
+    def _next_group(self, pipeline: Pipeline[InFlight | None, Sent], chunks: Iterator[Chunk]) -> list[Chunk]:
+        """The chunks that are started together, so that they share one transaction: half of the window at most."""
+        group: list[Chunk] = []
+        most = max(1, self.options.concurrency // 2)
+        while len(group) < most and not self.stop.is_set:
+            chunk = next(chunks, None)
+            if chunk is None:
+                break
+            if group and not all(chunk.intended.keys().isdisjoint(other.intended) for other in group):
+                # Two chunks change the same item: the outcome of the first decides what the second has to say.
+                self._start(pipeline, group)
+                group = []
+            if pipeline.holds(chunk.intended):
+                self._finish(list(pipeline.drain()))
+                self._comparison.renew(chunk)
+            group.append(chunk)
+        return group
 
-    def _intend(self, chunk: Chunk) -> InFlight | None:
+    def _start(self, pipeline: Pipeline[InFlight | None, Sent], group: list[Chunk]) -> None:
+        self._finish(list(pipeline.make_room(len(group))))
+        for chunk, in_flight in zip(group, self._intend(group), strict=True):
+            pipeline.start(chunk, in_flight)
+        self._finish(list(pipeline.landed()))
+
+    def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""
-        if not chunk.intended:
-            return None
-        intended = list(chunk.intended.values())
-        number = self.ledger.intend(
-            self.lease,
-            stream_id=self.record.stream_id,
-            execution_id=self.context.execution_id,
-            items=[intent_item(each) for each in intended],
+        to_send = [list(chunk.intended.values()) for chunk in group]
+        numbers = iter(
+            self.ledger.intend_all(
+                self.lease,
+                stream_id=self.record.stream_id,
+                execution_id=self.context.execution_id,
+                chunks=[[intent_item(each) for each in intended] for intended in to_send if intended],
+            )
+            if any(to_send)
+            else ()
         )
-        keeps = self.promise is not Promise.REPORTED
-        in_flight = {each.change.key: each for each in intended}
-        return InFlight(number, in_flight, execution_id=self.context.execution_id, keeps_doubts=keeps)
+        return [
+            InFlight(
+                next(numbers),
+                {each.change.key: each for each in intended},
+                execution_id=self.context.execution_id,
+                keeps_doubts=self.promise is not Promise.REPORTED,
+            )
+            if intended
+            else None
+            for intended in to_send
+        ]
 
     def _send(self, chunk: Chunk, in_flight: InFlight | None) -> Sent:
         """The call, perhaps in a thread of its own."""
@@ -213,60 +250,69 @@ class ItemLoop:
             return Sent(intended=(), results={})
 
         def settle(certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int) -> None:
-            self._record(settle_sent(certain, results, self.redact), certain, results, in_flight)
+            self._record([_Entry(settle_sent(certain, results, self.redact), certain, results, in_flight)])
             self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
 
         return self._sender.send(list(chunk.intended.values()), settle)
 
-    def _finish(self, finished: Iterable[tuple[Chunk, InFlight | None, Sent]]) -> None:
+    def _finish(self, landed: list[_Landed]) -> None:
         """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""
-        for chunk, in_flight, sent in finished:
-            # What a broken-down run deferred must be read again by the run that resumes it.
-            settled = self._settle(chunk, in_flight, sent, checkpoint=chunk.position if sent.stop is None else None)
+        self._settle(landed, with_checkpoint=True)
+        for _, _, sent in landed:
             if sent.stop is not None:
                 raise sent.stop
             self._breaker.check(sent.results.values())
-            self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
 
-    def _settle(self, chunk: Chunk, in_flight: InFlight | None, sent: Sent, *, checkpoint: Key | None) -> Settled:
-        settled = settle_chunk(chunk, self.redact)
-        settled.add(settle_sent(sent.intended, sent.results, self.redact))
-        self._record(settled, sent.intended, sent.results, in_flight, read=chunk.size, checkpoint=checkpoint)
-        return settled
-
-    def _record(
-        self,
-        settled: Settled,
-        sent: Sequence[Intended],
-        results: Mapping[Key, WriteResult],
-        in_flight: InFlight | None,
-        *,
-        read: int = 0,
-        checkpoint: Key | None = None,
-    ) -> None:
-        with self._lock:
-            self.counts.update(settled.counts)
-            self.counts["read"] += read
-            self.ledger.settle(
-                Settlement(
-                    step_execution_id=self.record.id,
-                    stream_id=self.record.stream_id,
-                    execution_id=self.context.execution_id,
-                    states=settled.states,
-                    dead_letters=settled.dead_letters,
-                    resolved=settled.resolved,
-                    checkpoint=checkpoint,
-                    counts=dict(self.counts),
-                    intent_id=None if in_flight is None else in_flight.intent_id,
-                    unsettled=() if in_flight is None else in_flight.settled(sent, results),
-                    parts=0 if in_flight is None else in_flight.parts,
-                ),
-                lease=self.lease,
+    def _settle(self, landed: list[_Landed], *, with_checkpoint: bool) -> None:
+        if not landed:
+            return
+        entries = []
+        for chunk, in_flight, sent in landed:
+            settled = settle_chunk(chunk, self.redact)
+            settled.add(settle_sent(sent.intended, sent.results, self.redact))
+            # What a broken-down run deferred must be read again by the run that resumes it.
+            with_checkpoint = with_checkpoint and sent.stop is None
+            entries.append(
+                _Entry(
+                    settled,
+                    sent.intended,
+                    sent.results,
+                    in_flight,
+                    chunk.size,
+                    chunk.position if with_checkpoint else None,
+                )
             )
-            if in_flight is not None:
-                in_flight.parts += 1
-            self._comparison.remember(settled.states)
-            self.told(settled, list(results.values()), self.counts)
+        self._record(entries)
+        for entry in entries:
+            if with_checkpoint:
+                self._guard.check(entry.settled.rejections, self.counts["rejected"], self.counts["read"])
+
+    def _record(self, entries: Sequence[_Entry]) -> None:
+        with self._lock:
+            self.ledger.settle_all([self._settlement(entry) for entry in entries], lease=self.lease)
+            for entry in entries:
+                if entry.in_flight is not None:
+                    entry.in_flight.parts += 1
+                self._comparison.remember(entry.settled.states)
+                self.told(entry.settled, list(entry.results.values()), self.counts)
+
+    def _settlement(self, entry: _Entry) -> Settlement:
+        self.counts.update(entry.settled.counts)
+        self.counts["read"] += entry.read
+        in_flight = entry.in_flight
+        return Settlement(
+            step_execution_id=self.record.id,
+            stream_id=self.record.stream_id,
+            execution_id=self.context.execution_id,
+            states=entry.settled.states,
+            dead_letters=entry.settled.dead_letters,
+            resolved=entry.settled.resolved,
+            checkpoint=entry.checkpoint,
+            counts=dict(self.counts),
+            intent_id=None if in_flight is None else in_flight.intent_id,
+            unsettled=() if in_flight is None else in_flight.settled(entry.sent, entry.results),
+            parts=0 if in_flight is None else in_flight.parts,
+        )
 
     def _record_recovered(
         self, in_flight: InFlight, sent: Sequence[Intended], results: Mapping[Key, WriteResult]
@@ -279,4 +325,4 @@ class ItemLoop:
         else:
             settled.counts.clear()
             settled.counts["recovered"] = certain
-        self._record(settled, sent, results, in_flight)
+        self._record([_Entry(settled, sent, results, in_flight)])

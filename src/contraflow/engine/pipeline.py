@@ -62,9 +62,9 @@ class Pipeline(Generic[_I, _S]):
             sent = self._threads.submit(self._send, chunk, intent)
         self._flights.append(_Flight(chunk, intent, sent))
 
-    def make_room(self) -> Iterator[tuple[Chunk, _I, _S]]:
-        """Wait until another chunk may start; yield what had to finish for that, oldest first."""
-        while len(self._flights) >= self._size:
+    def make_room(self, chunks: int) -> Iterator[tuple[Chunk, _I, _S]]:
+        """Wait until so many chunks may start; yield what had to finish for that, oldest first."""
+        while len(self._flights) > self._size - chunks:
             yield self._oldest()
 
     def landed(self) -> Iterator[tuple[Chunk, _I, _S]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -139,21 +140,39 @@ class Ledger(Leasing, Reporting):
         Returns:
             The intent's number, for :class:`Settlement`.
         """
-        token = secrets.token_hex(16)
+        (number,) = self.intend_all(
+            lease, stream_id=stream_id, execution_id=execution_id, chunks=[items], attempt=attempt
+        )
+        return number
 
-        def work(connection: Connection) -> int:
+    def intend_all(
+        self,
+        lease: Lease,
+        *,
+        stream_id: int,
+        execution_id: int,
+        chunks: Sequence[Sequence[IntentItem]],
+        attempt: int = 1,
+    ) -> list[int]:
+        """Record what is about to be sent in several calls, in one transaction; an intent for each."""
+        tokens = [secrets.token_hex(16) for _ in chunks]
+
+        def work(connection: Connection) -> list[int]:
             leases.prove(connection, lease)
-            return intents.record(
-                connection,
-                token=token,
-                stream_id=stream_id,
-                execution_id=execution_id,
-                epoch=lease.epoch,
-                attempt=attempt,
-                items=items,
-                moment=self._clock(),
-                boot=self._boot_clock(),
-            )
+            return [
+                intents.record(
+                    connection,
+                    token=token,
+                    stream_id=stream_id,
+                    execution_id=execution_id,
+                    epoch=lease.epoch,
+                    attempt=attempt,
+                    items=items,
+                    moment=self._clock(),
+                    boot=self._boot_clock(),
+                )
+                for token, items in zip(tokens, chunks, strict=True)
+            ]
 
         return self._database.repeatably(work)
 
@@ -199,43 +218,52 @@ class Ledger(Leasing, Reporting):
         self._database.repeatably(work)
 
     def settle(self, settlement: Settlement, *, lease: Lease | None = None) -> bool:
-        """Record a chunk's outcomes, dead letters, checkpoint and counts: all or nothing.
+        """Record a chunk's outcomes, as :meth:`settle_all` does with several."""
+        return self.settle_all([settlement], lease=lease)
+
+    def settle_all(self, settlements: Sequence[Settlement], *, lease: Lease | None = None) -> bool:
+        """Record the outcomes, dead letters, checkpoint and counts of chunks of one step: all or nothing.
 
         A dead letter for a key that has one already counts one attempt more. ``resolved`` goes first, so a key that is also
-        in ``dead_letters`` begins anew.
+        in ``dead_letters`` begins anew. The last counts and the last checkpoint hold.
 
-        With an intent, settling the same twice records it once; so it is repeated if the connection is lost.
+        With intents, settling the same twice records it once; so it is repeated if the connection is lost.
 
         Returns:
-            ``False`` if this settlement of an intent was found recorded, and nothing was changed: by an earlier call, or by
+            ``False`` if the settlements of intents were found recorded, and nothing was changed: by an earlier call, or by
             this one before the connection was lost.
         """
 
         def work(connection: Connection) -> bool:
             leases.prove(connection, lease)
-            return self._settle(connection, settlement)
+            return self._settle(connection, settlements)
 
-        if settlement.intent_id is not None:
+        if any(settlement.intent_id is not None for settlement in settlements):
             return self._database.repeatably(work)
         with self._database.write() as connection:
             return work(connection)
 
-    def _settle(self, connection: Connection, settlement: Settlement) -> bool:
-        stream_id, execution_id = settlement.stream_id, settlement.execution_id
-        if settlement.intent_id is not None and not intents.settle(
-            connection, settlement.intent_id, settlement.unsettled, settlement.parts
-        ):
-            return False
-        if settlement.states:
-            self._items.write(connection, stream_id, execution_id, settlement.states)
-        if settlement.resolved:
-            dead_letters.resolve(connection, stream_id, settlement.resolved, self._items)
-        if settlement.dead_letters:
-            dead_letters.record(connection, stream_id, execution_id, settlement.dead_letters, self._clock())
+    def _settle(self, connection: Connection, settlements: Sequence[Settlement]) -> bool:
+        for each in settlements:
+            if each.intent_id is not None and not intents.settle(
+                connection, each.intent_id, each.unsettled, each.parts
+            ):
+                return False
+        last = settlements[-1]
+        stream_id, execution_id = last.stream_id, last.execution_id
+        states = list(chain.from_iterable(each.states for each in settlements))
+        if states:
+            self._items.write(connection, stream_id, execution_id, states)
+        for each in settlements:
+            if each.resolved:
+                dead_letters.resolve(connection, stream_id, each.resolved, self._items)
+            if each.dead_letters:
+                dead_letters.record(connection, stream_id, execution_id, each.dead_letters, self._clock())
+        checkpoints = [each.checkpoint for each in settlements if each.checkpoint is not None]
         history.advance_step(
             connection,
-            settlement.step_execution_id,
-            checkpoint=settlement.checkpoint,
-            counts=settlement.counts,
+            last.step_execution_id,
+            checkpoint=checkpoints[-1] if checkpoints else None,
+            counts=last.counts,
         )
         return True
