@@ -42,21 +42,26 @@ class InFlight:
             key = each.change.key
             if not (self.keeps_doubts and isinstance(results[key], Unknown)):
                 self.open.pop(key, None)
-        return [intent_item(each) for each in self.open.values()]
+        return [intent_item(each, with_payload=self.keeps_doubts) for each in self.open.values()]
 
 
-def intent_item(intended: Intended) -> IntentItem:
-    """What the ledger keeps of a change until its outcome is certain."""
+def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
+    """What the ledger keeps of a change until its outcome is certain.
+
+    Args:
+        intended: The change.
+        with_payload: Whether it may be sent or asked for again; otherwise its content is nobody's business.
+    """
     change = intended.change
     return IntentItem(
-        key=intended.key_text,
-        operation=change.operation.value,
-        generation=intended.generation,
-        fingerprint=intended.fingerprint,
-        idempotency_key=change.idempotency_key,
-        payload=intended.canonical,
-        remote_id=change.remote_id,
-        remote_version=change.remote_version,
+        intended.key_text,
+        change.operation.value,
+        intended.generation,
+        intended.fingerprint,
+        change.idempotency_key,
+        intended.canonical if with_payload else "",
+        change.remote_id,
+        change.remote_version,
     )
 
 

@@ -222,12 +222,17 @@ class ItemLoop:
     def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""
         to_send = [list(chunk.intended.values()) for chunk in group]
+        keeps_doubts = self.promise is not Promise.REPORTED
         numbers = iter(
             self.ledger.intend_all(
                 self.lease,
                 stream_id=self.record.stream_id,
                 execution_id=self.context.execution_id,
-                chunks=[[intent_item(each) for each in intended] for intended in to_send if intended],
+                chunks=[
+                    [intent_item(each, with_payload=keeps_doubts) for each in intended]
+                    for intended in to_send
+                    if intended
+                ],
             )
             if any(to_send)
             else ()
@@ -237,7 +242,7 @@ class ItemLoop:
                 next(numbers),
                 {each.change.key: each for each in intended},
                 execution_id=self.context.execution_id,
-                keeps_doubts=self.promise is not Promise.REPORTED,
+                keeps_doubts=keeps_doubts,
             )
             if intended
             else None
