@@ -106,3 +106,16 @@ def test_the_quiesce_counts_from_the_last_request(benches, delivery_class):
     bench.remote.script({})
     bench.change()  # what comes late must not overwrite this
     settle(bench, "P7:3")
+
+
+@pytest.mark.parametrize("delivery_class", ["A", "B"])
+def test_a_doubt_outlives_a_refusal(make_bench, delivery_class):
+    """Applied, but the worker died; sent again, the remote says "later"; then the source takes the change back."""
+    bench = make_bench(delivery_class, style="flipping", records=3, updates=3, inserts=0)
+    bench.live()
+    bench.change()
+    assert bench.live(point="P8:3").signal is not None
+    bench.remote.script({"rules": [{"fault": "status", "status": 503, "retry_after": 3600}]})
+    bench.live()
+    bench.change()
+    settle(bench, "the remote must hold what the source has")

@@ -12,9 +12,10 @@ from typing import Any
 
 import attrs
 
-FIELDS = {"rising": ("id", "version", "value"), "cycling": ("id", "value")}
-"""The payload's fields. ``cycling`` payloads come back (red, green, blue, red), as those of real records do."""
-_COLOURS = ("red", "green", "blue")
+FIELDS = {"rising": ("id", "version", "value"), "cycling": ("id", "value"), "flipping": ("id", "value")}
+"""The payload's fields. ``cycling`` payloads come back (red, green, blue, red), as those of real records do, and
+``flipping`` ones at the second change."""
+_COLOURS = {"cycling": ("red", "green", "blue"), "flipping": ("red", "green")}
 
 
 @attrs.define(kw_only=True)
@@ -24,7 +25,7 @@ class Workload:
     Args:
         path: The file, which does not exist yet.
         seed: What makes the choice of records repeatable.
-        style: ``rising`` or ``cycling``.
+        style: One of :data:`FIELDS`.
     """
 
     path: Path
@@ -70,7 +71,8 @@ class Workload:
         return chosen
 
     def _put(self, database: sqlite3.Connection, record: int, version: int) -> None:
-        value = f"{record}.{version}" if self.style == "rising" else _COLOURS[version % 3]
+        colours = _COLOURS.get(self.style)
+        value = f"{record}.{version}" if colours is None else colours[version % len(colours)]
         row: dict[str, Any] = {"id": record, "version": version, "value": value}
         database.execute("REPLACE INTO item VALUES (:id, :version, :value)", row)
         payload = json.dumps({name: row[name] for name in FIELDS[self.style]})
