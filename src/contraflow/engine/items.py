@@ -7,52 +7,34 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from typing import NamedTuple
+from functools import partial
 
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.comparison import Chunk, Comparison
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.pipeline import Pipeline
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
+from contraflow.engine.recording import Landed, Recorder, Told
 from contraflow.engine.recovery import Recovery
 from contraflow.engine.retry import Retries
 from contraflow.engine.sending import Sender, Sent
-from contraflow.engine.settlement import Settled, settle_chunk, settle_sent
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import ContraflowError, LedgerError
-from contraflow.ledger import Lease, Ledger, Settlement, StepRecord
+from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import Key, StepContext, WriteResult
+from contraflow_hookspecs import StepContext
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
 """Every item read has exactly one of these at the end."""
-
-Told = Callable[[Settled, Sequence[WriteResult], Mapping[str, int]], None]
-"""Told of each settlement: what was recorded, the results behind it, and the counts so far."""
-
-
-_Landed = tuple[Chunk, InFlight | None, Sent]
-
-
-class _Entry(NamedTuple):
-    """One settlement."""
-
-    settled: Settled
-    sent: Sequence[Intended]
-    results: Mapping[Key, WriteResult]
-    in_flight: InFlight | None
-    read: int = 0
-    checkpoint: Key | None = None
 
 
 class InvariantError(ContraflowError):
@@ -106,12 +88,11 @@ class ItemLoop:
     told: Told
     waiting: Callable[[float], None]
     explain: Callable[[BaseException, object], str | None]
-    counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _sender: Sender = attrs.field(init=False)
     _comparison: Comparison = attrs.field(init=False)
     _guard: RejectionGuard = attrs.field(init=False)
     _breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker, init=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _recorder: Recorder = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         options = self.options
@@ -132,6 +113,20 @@ class ItemLoop:
             chunk_size=options.batch_size,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
         )
+        self._recorder = Recorder(
+            ledger=self.ledger,
+            lease=self.lease,
+            step=self.record,
+            execution_id=self.context.execution_id,
+            redact=self.redact,
+            comparison=self._comparison,
+            told=self.told,
+        )
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The items so far, by outcome."""
+        return self._recorder.counts
 
     def run(self) -> None:
         """Run the loop to its end.
@@ -174,7 +169,7 @@ class ItemLoop:
             confirm=self.confirmer,
             context=self.context,
             stop=self.stop,
-            record=self._record_recovered,
+            record=self._recorder.recovered,
             waiting=self.waiting,
         ).run()
         self._check_stop()
@@ -191,7 +186,7 @@ class ItemLoop:
                 self._finish(list(pipeline.drain()))
             except BaseException:
                 # What else is in flight comes down, too, and its outcomes are no less certain.
-                self._settle(list(pipeline.drain()), with_checkpoint=False)
+                self._recorder.chunks(list(pipeline.drain()), with_checkpoint=False)
                 raise
         self._check_stop()
 
@@ -254,80 +249,14 @@ class ItemLoop:
         if in_flight is None:
             return Sent(intended=(), results={})
 
-        def settle(certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int) -> None:
-            self._record([_Entry(settle_sent(certain, results, self.redact), certain, results, in_flight)])
-            self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
-
+        settle = partial(self._recorder.between_attempts, in_flight)
         return self._sender.send(list(chunk.intended.values()), settle)
 
-    def _finish(self, landed: list[_Landed]) -> None:
+    def _finish(self, landed: list[Landed]) -> None:
         """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""
-        self._settle(landed, with_checkpoint=True)
-        for _, _, sent in landed:
+        recorded = self._recorder.chunks(landed, with_checkpoint=True)
+        for (_, _, sent), settled in zip(landed, recorded, strict=True):
             if sent.stop is not None:
                 raise sent.stop
             self._breaker.check(sent.results.values())
-
-    def _settle(self, landed: list[_Landed], *, with_checkpoint: bool) -> None:
-        if not landed:
-            return
-        entries = []
-        for chunk, in_flight, sent in landed:
-            settled = settle_chunk(chunk, self.redact)
-            settled.add(settle_sent(sent.intended, sent.results, self.redact))
-            # What a broken-down run deferred must be read again by the run that resumes it.
-            with_checkpoint = with_checkpoint and sent.stop is None
-            entries.append(
-                _Entry(
-                    settled,
-                    sent.intended,
-                    sent.results,
-                    in_flight,
-                    chunk.size,
-                    chunk.position if with_checkpoint else None,
-                )
-            )
-        self._record(entries)
-        for entry in entries:
-            if with_checkpoint:
-                self._guard.check(entry.settled.rejections, self.counts["rejected"], self.counts["read"])
-
-    def _record(self, entries: Sequence[_Entry]) -> None:
-        with self._lock:
-            self.ledger.settle_all([self._settlement(entry) for entry in entries], lease=self.lease)
-            for entry in entries:
-                if entry.in_flight is not None:
-                    entry.in_flight.parts += 1
-                self._comparison.remember(entry.settled.states)
-                self.told(entry.settled, list(entry.results.values()), self.counts)
-
-    def _settlement(self, entry: _Entry) -> Settlement:
-        self.counts.update(entry.settled.counts)
-        self.counts["read"] += entry.read
-        in_flight = entry.in_flight
-        return Settlement(
-            step_execution_id=self.record.id,
-            stream_id=self.record.stream_id,
-            execution_id=self.context.execution_id,
-            states=entry.settled.states,
-            dead_letters=entry.settled.dead_letters,
-            resolved=entry.settled.resolved,
-            checkpoint=entry.checkpoint,
-            counts=dict(self.counts),
-            intent_id=None if in_flight is None else in_flight.intent_id,
-            unsettled=() if in_flight is None else in_flight.settled(entry.sent, entry.results),
-            parts=0 if in_flight is None else in_flight.parts,
-        )
-
-    def _record_recovered(
-        self, in_flight: InFlight, sent: Sequence[Intended], results: Mapping[Key, WriteResult]
-    ) -> None:
-        """What is recovered was counted as in doubt if this execution sent it; otherwise it counts for itself."""
-        settled = settle_sent(sent, results, self.redact)
-        certain = len(sent) - settled.counts.pop("in_doubt", 0)
-        if in_flight.execution_id == self.context.execution_id:
-            settled.counts["in_doubt"] -= certain
-        else:
-            settled.counts.clear()
-            settled.counts["recovered"] = certain
-        self._record([_Entry(settled, sent, results, in_flight)])
+            self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
