@@ -2,15 +2,18 @@
 
 A mutant is a patch of the engine within the worker: :mod:`delivery_probe` applies the one that ``CONTRAFLOW_PROBE_MUTANT``
 names, before anything runs. ``patches`` says which functions it replaces, ``scenario`` in which story it must be caught, and
-``caught_as`` as what. A mutant whose function is no longer there fails loudly: it must follow the engine.
+``caught_as`` as what. A mutant whose function is no longer there, or is not called any more, fails loudly: it must follow
+the engine. (Each call leaves a mark beside the counters.)
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -45,6 +48,9 @@ class Mutant:
 
 def _replacement(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     def patched(*arguments: Any, **named: Any) -> Any:
+        counters = os.environ.get("CONTRAFLOW_PROBE_COUNTERS")
+        if counters:
+            Path(f"{counters}.mutant").touch()
         return patch(original, *arguments, **named)
 
     return patched
@@ -121,24 +127,25 @@ def _no_intent(original: Any, ledger: Any, *arguments: Any, **named: Any) -> Any
     """T1 is undone at once: what the ledger says is what it would say without it."""
     from contraflow.ledger.schema import intent
 
-    number = original(ledger, *arguments, **named)
+    numbers = original(ledger, *arguments, **named)
     with ledger._database.write() as connection:
-        connection.execute(intent.delete().where(intent.c.id == number))
-    return number
+        connection.execute(intent.delete().where(intent.c.id.in_(numbers)))
+    return numbers
 
 
-def _without_intent(original: Any, ledger: Any, settlement: Any, **named: Any) -> Any:
-    return original(ledger, attrs.evolve(settlement, intent_id=None, unsettled=()), **named)
+def _without_intent(original: Any, ledger: Any, settlements: Any, **named: Any) -> Any:
+    return original(ledger, [attrs.evolve(each, intent_id=None, unsettled=()) for each in settlements], **named)
 
 
-def _intent_goes_first(original: Any, ledger: Any, settlement: Any, **named: Any) -> Any:
+def _intent_goes_first(original: Any, ledger: Any, settlements: Any, **named: Any) -> Any:
     """The intent is deleted in a transaction of its own, before what became of it is recorded."""
     from contraflow.ledger import intents
 
-    if settlement.intent_id is not None:
-        with ledger._database.write() as connection:
-            intents.settle(connection, settlement.intent_id, settlement.unsettled, settlement.parts)
-    return _without_intent(original, ledger, settlement, **named)
+    with ledger._database.write() as connection:
+        for each in settlements:
+            if each.intent_id is not None:
+                intents.settle(connection, each.intent_id, each.unsettled, each.parts)
+    return _without_intent(original, ledger, settlements, **named)
 
 
 def _settle_before_call(original: Any, loop: Any, chunks: Any) -> None:
@@ -149,18 +156,19 @@ def _settle_before_call(original: Any, loop: Any, chunks: Any) -> None:
     for chunk in chunks:
         intended = list(chunk.intended.values())
         results = {each.change.key: Written(key=each.change.key) for each in intended}
-        loop._finish([(chunk, loop._intend(chunk), Sent(intended=intended, results=results))])
+        (in_flight,) = loop._intend([chunk])
+        loop._finish([(chunk, in_flight, Sent(intended=intended, results=results))])
         if intended:
             loop._sender.send(intended, lambda *told: None)
 
 
-def _checkpoint_first(original: Any, loop: Any, chunk: Any) -> Any:
+def _checkpoint_first(original: Any, loop: Any, group: Any) -> Any:
     """The position moves before the intent is recorded."""
     from contraflow.ledger import history
 
     with loop.ledger._database.write() as connection:
-        history.advance_step(connection, loop.record.id, checkpoint=chunk.position, counts={})
-    return original(loop, chunk)
+        history.advance_step(connection, loop.record.id, checkpoint=group[-1].position, counts={})
+    return original(loop, group)
 
 
 _ONCE_MORE = frozenset({Kind.DOUBLED})
@@ -172,8 +180,8 @@ _ALL = (
         name="no intent",
         what="T1 is left out",
         patches={
-            "contraflow.ledger.ledger:Ledger.intend": _no_intent,
-            "contraflow.ledger.ledger:Ledger.settle": _without_intent,
+            "contraflow.ledger.ledger:Ledger.intend_all": _no_intent,
+            "contraflow.ledger.ledger:Ledger.settle_all": _without_intent,
         },
         scenario=Scenario(delivery_class="C", point="P8"),
         caught_as=_ONCE_MORE,
@@ -195,7 +203,7 @@ _ALL = (
     Mutant(
         name="intent goes first",
         what="the intent is deleted before T2 is committed",
-        patches={"contraflow.ledger.ledger:Ledger.settle": _intent_goes_first},
+        patches={"contraflow.ledger.ledger:Ledger.settle_all": _intent_goes_first},
         # Six records are two chunks: the sound engine has a second T2 as well.
         scenario=Scenario(delivery_class="C", point="P10:2", records=6),
         caught_as=_ONCE_MORE,

@@ -15,6 +15,7 @@ def test_a_broken_protocol_is_caught(make_bench, name):
     mutant = MUTANTS[name]
     bench = make_bench(mutant.scenario.delivery_class, setting=mutant.scenario.setting)
     report = play(mutant.scenario, bench, mutant=name)
+    assert (bench.directory / "counters.mutant").exists(), "the engine no longer calls what the mutant replaces"
     assert {finding.kind for finding in report.findings} & mutant.caught_as, [str(each) for each in report.findings]
 
 
