@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "cli": 6,
     "__main__": 6,
     "project": 5,
+    "records": 5,
     "check": 5,
     "engine": 4,
     "assembly": 3,

@@ -162,6 +162,15 @@ def assemble(
     )
 
 
+def unresolved(config: ProjectConfig, plugins: Plugins, definition: JobDefinition) -> list[Problem]:
+    """What nothing provides of all that a job's steps name; for jobs that no integration uses, and nobody assembles."""
+    problems: list[Problem] = []
+    steps = _Steps(config, plugins, ExportJob(name=definition.name), Capabilities(), problems)
+    for step in definition.steps:
+        list(steps._stages(step))
+    return problems
+
+
 def _export_job(plugins: Plugins, integration: IntegrationConfig, job_name: str) -> ExportJob:
     """What the connector declares of this job: settings class, capabilities, resources."""
     brought = plugins.export_jobs(integration.connector)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,12 +20,14 @@ import attrs
 from contraflow.assembly import RunnableJob, RunnableStep, assemble
 from contraflow.assembly import job_names as names_of_jobs
 from contraflow.config import Configuration, IntegrationConfig, JobDefinition, load_configuration
-from contraflow.errors import ConfigError, ContraflowError, LedgerMissingError, Problem, near_match
+from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.plugins import Plugins
+from contraflow.records import Records
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import JobExecution, Key, StepContext
 
 if TYPE_CHECKING:
+    from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
     from contraflow.source import Source
@@ -50,20 +52,7 @@ class JobOverview:
     """Why it cannot be run; ``None`` if it can."""
 
 
-@attrs.frozen(kw_only=True)
-class ItemOverview:
-    """How many items of one step are in one state."""
-
-    integration: str
-    job: str
-    step: str
-    status: str
-    items: int
-    examples: tuple[Key, ...] = ()
-    """Some of them, where they are deferred or in doubt."""
-
-
-class Project:
+class Project(Records):
     """A project: its configuration, its plugins, its source database and its ledger. Close it, or use ``with``.
 
     Args:
@@ -423,34 +412,52 @@ class Project:
             lease_lifetime=self.lease_lifetime,
         ).run(run, requests)
 
-    # Asking the ledger
+    def item_keys(self, integration: str, job: str, step: str, ids: Any) -> tuple[Key, ...]:
+        """Read ids as a step of a job does.
 
-    def executions(self, *, integration: str | None = None, limit: int = 10) -> Sequence[JobExecution]:
-        """The latest executions, newest first; none if nothing ever ran."""
-        ledger = self._existing_ledger()
-        return ledger.executions(integration=integration, limit=limit) if ledger else []
+        Raises:
+            ConfigError: There is no such step, or an id has another shape than the key.
+        """
+        from contraflow.engine.request import RunRequest, step_requests
 
-    def dead_letters(self, *, integration: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        """The rejected items that wait for somebody to act, oldest first."""
-        ledger = self._existing_ledger()
-        return ledger.dead_letters(integration=integration, limit=limit) if ledger else []
+        runnable = self.assemble(self.integration(integration), job)
+        (request,) = step_requests(runnable, RunRequest(ids=ids, steps=(step,)), self.source)
+        return request.filter.ids or ()
 
-    def items(self, *, integration: str | None = None, examples: int = 10) -> Sequence[ItemOverview]:
-        """How many items the ledger knows in which state, and which those are that are not settled for good."""
-        ledger = self._existing_ledger()
-        if ledger is None:
-            return []
-        overviews = []
-        for count in ledger.counts_by_status(integration=integration):
-            shown: tuple[Key, ...] = ()
-            if count.status in ("deferred", "in_doubt"):
-                found = ledger.items_in(count.status, integration=count.integration, job=count.job, limit=1000)
-                shown = tuple(item.key for item in found if item.step == count.step)[:examples]
-            overviews.append(ItemOverview(**count._asdict(), examples=shown))
-        return overviews
+    def promise(self, job: RunnableJob) -> Sequence[Promise]:
+        """What a job promises when something goes wrong: one promise, or several where its steps differ."""
+        from contraflow.engine.promise import promise_of
 
-    def _existing_ledger(self) -> Ledger | None:
-        try:
-            return self.ledger(create=False)
-        except LedgerMissingError:
-            return None
+        found = (promise_of(job.capabilities, step.parameters.get("in_doubt")) for step in job.steps if step.writer)
+        return tuple(dict.fromkeys(found))
+
+    def retry_dead_letters(
+        self,
+        letters: Iterable[DeadLetter],
+        *,
+        wait: bool = False,
+        stop: StopRequest | None = None,
+    ) -> Iterator[JobExecution]:
+        """Send the items of dead letters once more, as they are now: their entities are read and compared afresh.
+
+        Args:
+            letters: What to try again.
+            wait: Whether to wait while another process runs the job.
+            stop: Set it to end after the chunks in hand.
+
+        Yields:
+            An execution for each step of each job, after it has ended.
+
+        Raises:
+            RequestRecordedError: Another process runs the job, and carries it out afterwards.
+            ContraflowError: As :meth:`sync`.
+        """
+        steps: dict[tuple[str, str, str], list[DeadLetter]] = {}
+        for letter in letters:
+            steps.setdefault((letter.integration, letter.job, letter.step), []).append(letter)
+        for (integration, job, step), group in steps.items():
+            if stop is not None and stop.is_set:
+                return
+            self.ledger().retry_dead_letters([letter.id for letter in group])
+            ids = [letter.key for letter in group]
+            yield self.sync(integration, job=job, steps=(step,), ids=ids, wait=wait, stop=stop)

@@ -68,3 +68,23 @@ def test_dead_letters_are_found_and_dropped_by_their_id(ledger: Ledger, stream_i
     assert ledger.drop_dead_letters([]) == 0
     assert ledger.drop_dead_letters([one.id, three.id, three.id, 999]) == 2
     assert ledger.dead_letters() == [two]
+
+
+def test_a_dead_letter_that_is_tried_again_forgets_what_was_refused(ledger: Ledger, begin: Begin) -> None:
+    execution_id, step = begin(ledger)
+    refused = ItemState("[7]", "rejected", 3, "fp1:old", "fp1:refused", "r7")
+    settled = ItemState("[8]", "in_doubt", 1, None, "fp1:x")
+    ledger.settle(
+        Settlement(
+            step_execution_id=step.id,
+            stream_id=step.stream_id,
+            execution_id=execution_id,
+            states=[refused, settled],
+            dead_letters=[NewDeadLetter(key, "invalid", "no") for key in ("[7]", "[8]", "[9]")],
+        )
+    )
+    numbers = [letter.id for letter in ledger.dead_letters()]
+    assert ledger.retry_dead_letters([*numbers, numbers[0], 999]) == 1
+    states = ledger.item_states(step.stream_id, ["[7]", "[8]", "[9]"])
+    assert states == {"[7]": refused._replace(pending=None), "[8]": settled}
+    assert [letter.id for letter in ledger.dead_letters()] == numbers, "they stay until the items go through"

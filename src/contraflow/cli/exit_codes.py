@@ -12,10 +12,12 @@ FAILED = 1
 CONFIGURATION = 2
 REJECTED = 3
 IN_DOUBT = 4
+LOCKED = 5
 LEDGER = 6
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
+TERMINATED = 143
 
 MEANINGS: Mapping[int, str] = {
     OK: "done",
@@ -23,17 +25,21 @@ MEANINGS: Mapping[int, str] = {
     CONFIGURATION: "usage or configuration; nothing was started",
     REJECTED: "done, but some items were rejected: see `contraflow dead-letters`",
     IN_DOUBT: "the fate of some items is unknown: see `contraflow status`",
+    LOCKED: "the job runs in another process, or another process has taken it over",
     LEDGER: "the ledger cannot be opened, trusted or written",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
-    INTERRUPTED: "interrupted by Ctrl-C; what was settled stays settled",
+    INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",
+    TERMINATED: "stopped by a signal or by `contraflow stop`; the next run goes on where this one stopped",
 }
 
 
 def exit_code(execution: JobExecution) -> int:
     """The exit code that an execution earns."""
     if execution.status is BatchStatus.STOPPED:
-        return INTERRUPTED
+        return INTERRUPTED if execution.exit_description.startswith("interrupted") else TERMINATED
+    if execution.exit_code == "LEDGER":
+        return LEDGER
     if execution.exit_code == "INVARIANT":
         return INTERNAL
     counts: Counter[str] = Counter()  # of all steps, those outside of the headline included

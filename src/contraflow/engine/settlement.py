@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from contraflow.engine.comparison import Chunk, Intended
-from contraflow.ledger import ItemState, ItemStatus, NewDeadLetter
+from contraflow.ledger import ItemState, ItemStatus, NewDeadLetter, display_key
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -24,6 +24,7 @@ from contraflow_hookspecs import (
 )
 
 _LONGEST_REASON = 1000
+_MOST_NOTES = 3  # of one outcome in one settlement: more would tell nothing new
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +37,15 @@ class Settled:
     rejections: list[Rejected]
     """For observers: every item that became a dead letter, without secrets."""
     counts: Counter[str]
+    notes: dict[str, list[str]] = attrs.field(factory=dict)
+    """By outcome, some of the items whose reason is kept nowhere else, each with its reason, without secrets."""
+
+    def note(self, outcome: str, key: Key, reason: str, redact: Redactor) -> None:
+        """Tell people of an item."""
+        notes = self.notes.setdefault(outcome, [])
+        if len(notes) < _MOST_NOTES:
+            words = f"{display_key(key)}: {outcome.replace('_', ' ')}: {reason}"
+            notes.append(_shortened(redact(words)))
 
     def add(self, other: Settled) -> None:
         """Record this, too."""
@@ -44,6 +54,8 @@ class Settled:
         self.resolved.extend(other.resolved)
         self.rejections.extend(other.rejections)
         self.counts.update(other.counts)
+        for outcome, notes in other.notes.items():
+            self.notes.setdefault(outcome, []).extend(notes)
 
 
 def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
@@ -107,9 +119,11 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
         case Deferred():
             settled.states.append(_unconfirmed(intended, "deferred"))
             settled.counts["deferred"] += 1
+            settled.note("deferred", result.key, result.reason, redact)
         case Unknown():
             settled.states.append(_unconfirmed(intended, "in_doubt"))
             settled.counts["in_doubt"] += 1
+            settled.note("in_doubt", result.key, result.reason, redact)
         case Conflict() | Gone():
             # What the remote holds is no longer what it last confirmed to us.
             settled.states.append(_unconfirmed(intended, "rejected")._replace(fingerprint=None, remote_version=None))
@@ -163,8 +177,10 @@ def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
 
 
 def _bury(settled: Settled, key_text: str, rejected: Rejected, redact: Redactor) -> None:
-    reason, code = redact(rejected.reason), redact(rejected.code)
-    if len(reason) > _LONGEST_REASON:
-        reason = reason[: _LONGEST_REASON - 1] + "…"
+    reason, code = _shortened(redact(rejected.reason)), redact(rejected.code)
     settled.dead_letters.append(NewDeadLetter(key=key_text, code=code, reason=reason))
     settled.rejections.append(attrs.evolve(rejected, code=code, reason=reason))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from contraflow.engine.promise import lifetime_of, promise_of
 from contraflow.engine.settlement import Settled
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.stopping import StopRequest, StopRequestedError
-from contraflow.errors import ContraflowError
+from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.plugins import Plugins
@@ -33,6 +33,7 @@ from contraflow_hookspecs import (
 )
 
 _MOST_ERRORS = 20
+_MOST_NOTES = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +97,7 @@ class StepRun:
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _errors: list[str] = attrs.field(factory=list, init=False)
+    _notes: dict[str, list[str]] = attrs.field(factory=dict, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
     _execution: StepExecution = attrs.field(init=False)
 
@@ -192,6 +194,9 @@ class StepRun:
         for rejected in settled.rejections:
             self._note(f"{'/'.join(map(str, rejected.key))}: {rejected.code}: {rejected.reason}")
             self.observers.tell(self.observers.item_rejected, rejected=rejected, context=self.context)
+        for outcome, notes in settled.notes.items():
+            # An item may be in doubt first, and again after recovery.
+            self._notes[outcome] = list(dict.fromkeys((*self._notes.get(outcome, ()), *notes)))[:_MOST_NOTES]
         if self.observers.chunk_settled is not None:
             self._execution = attrs.evolve(self._execution, counts=dict(counts))
             self.observers.chunk_settled(execution=self._execution, results=results)
@@ -199,6 +204,11 @@ class StepRun:
     def _note(self, error: str) -> None:
         if len(self._errors) < _MOST_ERRORS:
             self._errors.append(error)
+
+    def _open_notes(self, cause: str) -> Iterator[str]:
+        for outcome, notes in self._notes.items():
+            if self._counts[outcome]:  # what was resolved meanwhile is of no interest
+                yield from (note for note in notes if not cause or not note.endswith(f": {cause}"))
 
     def _finish(self, record: StepRecord) -> StepExecution:
         status, exit_status = BatchStatus.COMPLETED, ExitStatus("COMPLETED")
@@ -208,6 +218,7 @@ class StepRun:
             status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
             exit_status = ExitStatus(_exit_code(self.cause, status), reason)
             self._errors.insert(0, exit_status.description)
+        self._errors.extend(self._open_notes(exit_status.description))
         execution = attrs.evolve(
             self._execution,
             status=status,
@@ -225,6 +236,8 @@ class StepRun:
 def _exit_code(stop: BaseException, status: BatchStatus) -> str:
     if isinstance(stop, TransientError):
         return "UNAVAILABLE"
+    if isinstance(stop, LedgerError):
+        return "LEDGER"
     return "INVARIANT" if isinstance(stop, InvariantError) else status.value
 
 

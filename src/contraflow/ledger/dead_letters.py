@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, select
 from contraflow.ledger.history import read_key
 from contraflow.ledger.items import ItemStore
 from contraflow.ledger.records import DeadLetter, NewDeadLetter
-from contraflow.ledger.schema import dead_letter, stream
+from contraflow.ledger.schema import dead_letter, item_state, stream
 from contraflow.ledger.text import message, storable
 
 
@@ -79,6 +79,17 @@ def drop(connection: Connection, numbers: Sequence[int]) -> int:
     """Forget dead letters; how many."""
     statement = delete(dead_letter).where(dead_letter.c.id == bindparam("number"))
     return sum(connection.execute(statement, {"number": number}).rowcount for number in set(numbers))
+
+
+def forget_refusals(connection: Connection, numbers: Sequence[int]) -> int:
+    """Forget which content of the dead letters' items was refused, so that it is sent again; how many items that are."""
+    letters = select(dead_letter.c.stream_id, dead_letter.c.key).where(dead_letter.c.id == bindparam("number"))
+    found = [row for number in set(numbers) for row in connection.execute(letters, {"number": number})]
+    statement = item_state.update().where(item_state.c.status == "rejected").values(pending=None)
+    return sum(
+        connection.execute(statement.where(item_state.c.stream_id == stream_id, item_state.c.key == key)).rowcount
+        for stream_id, key in found
+    )
 
 
 def _letters() -> Select[Any]:

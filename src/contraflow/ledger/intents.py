@@ -53,9 +53,10 @@ def record(
     return int(number)
 
 
-def find(connection: Connection, stream_id: int) -> list[Intent]:
-    """The intents of a stream, oldest first."""
-    query = select(intent).where(intent.c.stream_id == stream_id).order_by(intent.c.id)
+def find(connection: Connection, stream_id: int | None = None, *, number: int | None = None) -> list[Intent]:
+    """The intents of a stream, or the one of that number, oldest first."""
+    query = select(intent).order_by(intent.c.id)
+    query = query.where(intent.c.stream_id == stream_id if number is None else intent.c.id == number)
     return [_intent(row) for row in connection.execute(query)]
 
 

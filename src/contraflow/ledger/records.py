@@ -68,6 +68,17 @@ class ItemRef(NamedTuple):
     """The job execution that last changed the item."""
 
 
+class ItemsInFlight(NamedTuple):
+    """Items of one intent that may have been sent, and have no outcome."""
+
+    integration: str
+    job: str
+    step: str
+    execution_id: int
+    """The job execution that recorded the intent."""
+    keys: tuple[Key, ...]
+
+
 class NewDeadLetter(NamedTuple):
     """A rejected item, to be kept with its reason."""
 

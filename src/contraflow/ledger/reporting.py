@@ -8,11 +8,20 @@ from typing import Literal, cast
 from sqlalchemy import func, select, text
 
 from contraflow.errors import LedgerError
-from contraflow.ledger import dead_letters, history, leases
+from contraflow.ledger import dead_letters, history, intents, leases
 from contraflow.ledger.core import LedgerCore
 from contraflow.ledger.keys import display_key, encode_key
-from contraflow.ledger.records import UNKNOWN_CONTENT, DeadLetter, ItemRef, ItemState, ItemStatus, Lease, StatusCount
-from contraflow.ledger.schema import OPEN_ITEMS, item_state, stream
+from contraflow.ledger.records import (
+    UNKNOWN_CONTENT,
+    DeadLetter,
+    ItemRef,
+    ItemsInFlight,
+    ItemState,
+    ItemStatus,
+    Lease,
+    StatusCount,
+)
+from contraflow.ledger.schema import OPEN_ITEMS, intent, item_state, stream
 from contraflow_hookspecs import JobExecution, Key
 
 Verdict = Literal["written", "deleted", "resend"]
@@ -43,6 +52,27 @@ class Reporting(LedgerCore):
         """Forget the dead letters with these ids; how many there were. The items stay rejected until they change."""
         with self._database.write() as connection:
             return dead_letters.drop(connection, numbers)
+
+    def retry_dead_letters(self, numbers: Sequence[int]) -> int:
+        """Let the next run send the items of these dead letters once more, also where the remote has refused this very
+        content before; how many items that are. The letters stay until the items go through.
+        """
+        with self._database.write() as connection:
+            return dead_letters.forget_refusals(connection, numbers)
+
+    def in_flight(self, *, integration: str | None = None) -> list[ItemsInFlight]:
+        """What intents without an outcome hold, oldest first: it may have been sent, and recovery has to see to it."""
+        query = (
+            select(intent.c.id, stream.c.integration, stream.c.job, stream.c.step).join(stream).order_by(intent.c.id)
+        )
+        if integration is not None:
+            query = query.where(stream.c.integration == integration)
+        with self._database.read() as connection:
+            return [
+                ItemsInFlight(*row[1:], found.execution_id, tuple(history.read_key(item.key) for item in found.items))
+                for row in connection.execute(query).all()
+                for found in intents.find(connection, number=row.id)
+            ]
 
     def counts_by_status(self, *, integration: str | None = None) -> list[StatusCount]:
         """How many items each step of each integration has in each status, in the order of the names."""
