@@ -251,6 +251,42 @@ def test_a_plugin_that_cannot_be_imported_is_kept_aside_and_the_others_work(inst
     assert "no_such_module" in hint
 
 
+def test_a_plugin_that_leaves_the_program_at_import_is_kept_aside_too(installed: Path) -> None:
+    (installed / "acme_exit.py").write_text("import sys\nsys.exit('this needs acme-sdk')\n")
+    distribution(installed, "acme-crm", "1.0", {"exits": "acme_exit"})
+    plugins = Plugins(only={"acme-crm"})
+    plugins.register_module("own", "acme_exit", distribution="contraflow.yaml, plugins")
+    for record in plugins.records:
+        assert record.error == "cannot be imported from 'acme_exit': SystemExit: this needs acme-sdk"
+
+
+@pytest.mark.parametrize(
+    ("marks", "body", "expected"),
+    [
+        ("wrapper=True", "return []", "is a wrapper without a `yield`"),
+        ("hookwrapper=True", "return []", "is a wrapper without a `yield`"),
+        ("wrapper=True, hookwrapper=True", "yield", "is marked twice as a wrapper"),
+    ],
+)
+def test_a_wrapper_that_is_none_is_kept_aside_and_the_others_work(
+    installed: Path, marks: str, body: str, expected: str
+) -> None:
+    head = "from contraflow_hookspecs import hookimpl\n"
+    (installed / "acme_wrap.py").write_text(f"{head}@hookimpl({marks})\ndef write_items(items, context):\n    {body}\n")
+    (installed / "acme_fine.py").write_text(f"{head}@hookimpl\ndef run_step(context): return {{}}\n")
+    distribution(installed, "acme-crm", "1.0", {"fine": "acme_fine", "wrap": "acme_wrap"})
+    plugins = Plugins(only={"acme-crm"})
+    assert expected in str(plugins.record("wrap").error)
+    assert plugins.names == ("fine",)
+    sys.modules.pop("acme_wrap", None)
+
+
+def test_the_hooks_that_a_plugin_only_wraps_are_told_apart(plugins: Plugins) -> None:
+    plugins.register(Doubling(), "doubling")
+    plugins.register(Noting(), "noting")
+    assert {each.name: each.wrappers for each in plugins.records} == {"doubling": (), "noting": ("process_item",)}
+
+
 def test_one_name_from_two_distributions_is_refused_naming_both(installed: Path) -> None:
     (installed / "acme_a.py").write_text("")
     distribution(installed, "acme-crm", "1.0", {"crm": "acme_a"})

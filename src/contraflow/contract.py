@@ -40,6 +40,8 @@ def check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool
         raise PluginError(f"plugin '{plugin}' implements an unknown hook '{hook}'{'; ' + hint if hint else ''}")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"{where} is `async def`; expected a plain function")
+    if wrapper and not inspect.isgeneratorfunction(function):
+        raise PluginError(f"{where} is a wrapper without a `yield`; expected `result = yield` and a `return` of it")
     if inspect.isgeneratorfunction(function) and not wrapper and hook != "read_items":
         raise PluginError(f"{where} is a generator function; expected one that returns its answer")
     expected = list(inspect.signature(getattr(specs, hook)).parameters)

@@ -37,6 +37,9 @@ class PluginRecord:
     """Name and version of the distribution that brings it, or where else it came from."""
     aliases: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
+    """The hooks that it implements, those in ``wrappers`` included."""
+    wrappers: tuple[str, ...] = ()
+    """The hooks that it implements around those of others."""
     error: str | None = None
     """Why it cannot be used; ``None`` if it can."""
 
@@ -82,7 +85,7 @@ class Plugins:
     def _load(self, provider: str, entry_point: metadata.EntryPoint) -> None:
         try:
             plugin = entry_point.load()
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's module does at import must not stop the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module does at import must not stop the others
             self._refuse_import(entry_point.name, provider, entry_point.value, error)
             return
         try:
@@ -110,7 +113,12 @@ class Plugins:
             return
         hooks = self._hooks_of(plugin, name)
         self._manager.register(plugin, name)
-        self._records[name] = PluginRecord(name=name, distribution=distribution, hooks=hooks)
+        self._records[name] = PluginRecord(
+            name=name,
+            distribution=distribution,
+            hooks=tuple(hooks),
+            wrappers=tuple(hook for hook, wraps in hooks.items() if wraps),
+        )
 
     def register_module(self, name: str, module: str, *, distribution: str) -> None:
         """Import a module and add it as a plugin; what goes wrong is kept as the plugin's error.
@@ -122,7 +130,7 @@ class Plugins:
         """
         try:
             plugin = importlib.import_module(module)
-        except Exception as error:  # noqa: BLE001 - as for entry points
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as for entry points
             self._refuse_import(name, distribution, module, error)
             return
         try:
@@ -130,12 +138,13 @@ class Plugins:
         except PluginError as error:
             self._refuse(name, distribution, str(error))
 
-    def _refuse_import(self, name: str, provider: str, target: str, error: Exception) -> None:
+    def _refuse_import(self, name: str, provider: str, target: str, error: BaseException) -> None:
         reason = f"cannot be imported from '{target}': {type(error).__name__}: {error}"
         _log.debug("plugin %r %s", name, reason, exc_info=error)
         self._refuse(name, provider, reason)
 
-    def _hooks_of(self, plugin: object, name: str) -> tuple[str, ...]:
+    def _hooks_of(self, plugin: object, name: str) -> Mapping[str, bool]:
+        """The hooks that a plugin implements, and whether only around others, held against the contract."""
         if inspect.isclass(plugin):
             raise PluginError(
                 f"plugin '{name}' is the class {plugin.__qualname__}; expected an instance or a module: "
@@ -143,14 +152,18 @@ class Plugins:
             )
         if not _hashable(plugin):
             raise PluginError(f"plugin '{name}' is not hashable: declare its class with attrs.define(eq=False)")
-        hooks = []
+        hooks: dict[str, bool] = {}
         for attribute in sorted(dir(plugin)):
             options = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is not None:
                 hook = options["specname"] or attribute
                 check_implementation(name, hook, getattr(plugin, attribute), wrapper=_is_wrapper(options))
-                hooks.append(hook)
-        return tuple(hooks)
+                if options["wrapper"] and options["hookwrapper"]:
+                    raise PluginError(
+                        f"plugin '{name}', {hook} is marked twice as a wrapper; expected wrapper=True alone"
+                    )
+                hooks[hook] = hooks.get(hook, True) and _is_wrapper(options)
+        return hooks
 
     # Asking
 
