@@ -70,7 +70,29 @@ class Preparation:
     _failures: int = 0
 
     def __iter__(self) -> Generator[Prepared, None, None]:
-        items = self._items()
+        """Yield every item; in a resumed step first what lies behind the checkpoint, then what lies before it.
+
+        Entities before the checkpoint may have changed since the interrupted execution read them.
+        """
+        checkpoint = self.context.checkpoint
+        if checkpoint is None:
+            yield from self._read(self.context)
+            return
+        first: str | None = None
+        for prepared in self._read(self.context):
+            first = first or prepared.key_text
+            yield prepared
+        last = encode_key(checkpoint)
+        for prepared in self._read(attrs.evolve(self.context, checkpoint=None)):
+            if prepared.key_text == first:
+                self.items_read -= 1
+                return
+            yield prepared
+            if prepared.key_text == last:
+                return
+
+    def _read(self, context: StepContext) -> Generator[Prepared, None, None]:
+        items = self._items(context)
         failures = 0
         try:
             while True:
@@ -92,8 +114,8 @@ class Preparation:
             if close is not None:
                 close()
 
-    def _items(self) -> Iterator[Item]:
-        answer = self.read(context=self.context)
+    def _items(self, context: StepContext) -> Iterator[Item]:
+        answer = self.read(context=context)
         if answer is None or not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
             raise HookContractError(self.reader, "read_items", describe(answer), "an iterable of Item")
         return iter(answer)

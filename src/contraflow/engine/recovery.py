@@ -18,9 +18,9 @@ from contraflow.engine.in_flight import InFlight, intended_of
 from contraflow.engine.promise import Promise
 from contraflow.engine.sending import Sender
 from contraflow.engine.stopping import StopRequest
-from contraflow.ledger import Intent, Lease, Ledger
+from contraflow.ledger import Intent, ItemState, ItemStatus, Lease, Ledger
 from contraflow.ledger.boot_clock import boot_moment
-from contraflow_hookspecs import Deferred, Key, Rejected, StepContext, Unknown, WriteResult
+from contraflow_hookspecs import Deferred, Key, StepContext, Unknown, WriteResult
 
 _CRASHES_BEFORE_BLAME = 3
 """Executions that may die over an intent; then its items are sent alone, and at the next death the first one is blamed."""
@@ -79,8 +79,10 @@ class Recovery:
             return not self.stop.is_set  # the remote itself tells a late request from a new one
         seconds = self.lifetime
         now = boot_moment()
-        if intent.boot_time is not None and now.seconds is not None and intent.boot_id == now.boot_id:
-            # The same boot of the same machine: its clock has run since. No other clock is trusted.
+        same_clock = intent.boot_id is not None and intent.boot_id == now.boot_id
+        if intent.returned and same_clock and intent.boot_time is not None and now.seconds is not None:
+            # The call's end is on record, and the clock of that very boot has run since; no other clock is trusted. A
+            # sender that died during the call may have sent its last request in its last moment.
             seconds = min(seconds, intent.boot_time + self.lifetime - now.seconds)
         if seconds > 0:
             self.waiting(seconds)
@@ -112,8 +114,9 @@ class Recovery:
     def _blame(self, in_flight: InFlight, left: Sequence[Intended], crashes: int) -> Sequence[Intended]:
         """Each item was sent alone, so the first that is left is the one at which the process died again and again."""
         key = left[0].change.key
-        reason = f"contraflow died {crashes} times while this item was sent"
-        self.record(in_flight, left[:1], {key: Rejected(key=key, code="crash", reason=reason)})
+        reason = f"held: contraflow died {crashes} times while this item was sent"
+        in_flight.open.pop(key)  # it is not to be sent again by itself, whatever the promise
+        self.record(in_flight, left[:1], {key: Unknown(key=key, reason=reason)})
         return left[1:]
 
     def _ask(self, in_flight: InFlight, left: Sequence[Intended]) -> Sequence[Intended]:
@@ -133,11 +136,19 @@ class Recovery:
             self.record(in_flight, certain, results)
             self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
 
+        # Whether an earlier sending may have arrived decides what a refusal of this one leaves behind.
+        status: ItemStatus = "deferred" if self.promise is Promise.CONFIRMED_ONCE else "in_doubt"
+        part = [_with_prior_status(each, status) for each in part]
         self.ledger.retry_intent(self.lease, in_flight.intent_id, part[0].change.attempt)
         sent = self.sender.send(part, settle)
         self.record(in_flight, sent.intended, sent.results)
         if sent.stop is not None:
             raise sent.stop
+
+
+def _with_prior_status(intended: Intended, status: ItemStatus) -> Intended:
+    prior = intended.prior or ItemState(intended.key_text, status, intended.generation)
+    return intended._replace(prior=prior._replace(status=status))
 
 
 def _held(intended: Intended) -> Unknown:

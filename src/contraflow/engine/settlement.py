@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from contraflow.engine.comparison import Chunk, Intended
-from contraflow.ledger import ItemState, ItemStatus, NewDeadLetter, display_key
+from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewDeadLetter, display_key
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -126,7 +126,8 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             settled.note("in_doubt", result.key, result.reason, redact)
         case Conflict() | Gone():
             # What the remote holds is no longer what it last confirmed to us.
-            settled.states.append(_unconfirmed(intended, "rejected")._replace(fingerprint=None, remote_version=None))
+            held = UNKNOWN_CONTENT if isinstance(result, Conflict) else None
+            settled.states.append(_unconfirmed(intended, "rejected")._replace(fingerprint=held, remote_version=None))
             settled.counts["rejected"] += 1
             code, reason = (
                 ("conflict", "the remote's record was changed by somebody else")
@@ -165,11 +166,14 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
 
 def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
     prior = intended.prior
+    confirmed = prior.fingerprint if prior else None
+    if prior is not None and prior.status == "in_doubt" and status != "in_doubt":
+        confirmed = UNKNOWN_CONTENT  # the sending before this one may have arrived
     return ItemState(
         intended.key_text,
         status,
         intended.generation,
-        prior.fingerprint if prior else None,
+        confirmed,
         intended.fingerprint,
         prior.remote_id if prior else None,
         prior.remote_version if prior else None,

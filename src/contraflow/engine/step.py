@@ -140,7 +140,8 @@ class StepRun:
     def _total(self) -> int | None:
         if self.step.counter is None:
             return None
-        total: int | None = self.step.counter.call(context=self.context)
+        # All of them, since a resumed step also looks at what lies before its checkpoint.
+        total: int | None = self.step.counter.call(context=attrs.evolve(self.context, checkpoint=None))
         return total
 
     def _run(self) -> None:

@@ -41,6 +41,7 @@ def record(
         attempt=attempt,
         parts=0,
         recoveries=0,
+        returned=False,
         boot_id=boot.boot_id,
         boot_time=boot.seconds,
         recorded=moment,
@@ -89,6 +90,7 @@ def retry(
     """Record that an intent is about to be sent again."""
     values: dict[str, Any] = {
         "attempt": attempt,
+        "returned": False,
         "boot_id": boot.boot_id,
         "boot_time": boot.seconds,
         "recorded": moment,
@@ -99,13 +101,28 @@ def retry(
         _require(connection, intent_id)
 
 
-def settle(connection: Connection, intent_id: int, unsettled: Sequence[IntentItem], parts: int) -> bool:
+def settle(
+    connection: Connection,
+    intent_id: int,
+    unsettled: Sequence[IntentItem],
+    *,
+    parts: int,
+    moment: datetime,
+    boot: BootMoment,
+) -> bool:
     """Take the intent away, or leave the ``unsettled`` of it; ``False`` if that has been done already."""
     if unsettled:
         reduced = (
             intent.update()
             .where(intent.c.id == intent_id, intent.c.parts == parts)
-            .values(items=_spell(unsettled), parts=parts + 1)
+            .values(
+                items=_spell(unsettled),
+                parts=parts + 1,
+                returned=True,
+                boot_id=boot.boot_id,
+                boot_time=boot.seconds,
+                recorded=moment,
+            )
         )
         return connection.execute(reduced).rowcount == 1
     return connection.execute(intent.delete().where(intent.c.id == intent_id)).rowcount == 1

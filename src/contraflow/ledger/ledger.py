@@ -246,7 +246,12 @@ class Ledger(Leasing, Reporting):
     def _settle(self, connection: Connection, settlements: Sequence[Settlement]) -> bool:
         for each in settlements:
             if each.intent_id is not None and not intents.settle(
-                connection, each.intent_id, each.unsettled, each.parts
+                connection,
+                each.intent_id,
+                each.unsettled,
+                parts=each.parts,
+                moment=self._clock(),
+                boot=self._boot_clock(),
             ):
                 return False
         last = settlements[-1]

@@ -166,10 +166,12 @@ class Intent:
     """How many times it has been settled in part."""
     recoveries: int
     """How many runs in a row died over it, less one; -1 after one that did not."""
+    returned: bool
+    """Whether the call has returned: then the moment is that of its end, otherwise that before it."""
     boot_id: str | None
     """Where ``boot_time`` counts from; ``None`` where the system does not tell."""
     boot_time: float | None
-    """:class:`contraflow.ledger.boot_clock.BootMoment` of the sender, just before the latest attempt."""
+    """:class:`contraflow.ledger.boot_clock.BootMoment` of the sender."""
     recorded: datetime
     """The same by the sender's wall clock (UTC)."""
     items: tuple[IntentItem, ...]

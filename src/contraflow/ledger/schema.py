@@ -224,6 +224,7 @@ intent = Table(
     Column("attempt", Integer, nullable=False),
     Column("parts", Integer, nullable=False),
     Column("recoveries", Integer, nullable=False),
+    Column("returned", Boolean, nullable=False),
     Column("boot_id", Text),
     Column("boot_time", Float(53)),
     Column("recorded", UtcDateTime, nullable=False),

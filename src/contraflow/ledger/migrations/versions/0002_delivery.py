@@ -46,6 +46,7 @@ def _create_intents() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("parts", sa.Integer, nullable=False),
         sa.Column("recoveries", sa.Integer, nullable=False),
+        sa.Column("returned", sa.Boolean, nullable=False),
         sa.Column("boot_id", sa.Text),
         sa.Column("boot_time", sa.Float(53)),
         sa.Column("recorded", _MOMENT, nullable=False),
