@@ -236,9 +236,14 @@ class _Steps:
     def _step(self, step: StepDefinition) -> RunnableStep | None:
         before = len(self._problems)
         stages = dict(self._stages(step))
-        if len(self._problems) > before:
-            return None
+        resolved = len(self._problems) == before
         parameters = {engine_parameter(name) or name: value for name, value in step.parameters.items()}
+        try:
+            options_of(parameters, self._capabilities, step.parameter_location)
+        except ConfigError as error:
+            self._problems += error.problems
+        if not resolved:
+            return None
         if "reader" in stages and self._export_job.entity is not None:
             parameters.setdefault("entity", self._export_job.entity)
         runnable = RunnableStep(
@@ -253,17 +258,12 @@ class _Steps:
             **stages,
         )
         self._problems += unknown_parameters(runnable, parameters, step.parameter_location)
-        try:
-            options_of(parameters, self._capabilities, step.parameter_location)
-        except ConfigError as error:
-            self._problems += error.problems
         return runnable
 
     def _stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
         kind = step.step_class or _ITEM
-        kind = self._config.classes.get(kind, kind)
-        if kind not in _ITEM_ALIASES:
-            yield from self._tasklet(step, kind, "class", step.location)
+        if self._config.classes.get(kind, kind) not in _ITEM_ALIASES:
+            yield from self._stages_of_class(step, kind)
         elif "reader" not in step.services and len(step.services) == 1:
             role, service = next(iter(step.services.items()))
             yield from self._tasklet(
@@ -271,6 +271,14 @@ class _Steps:
             )
         else:
             yield from self._item_stages(step)
+
+    def _stages_of_class(self, step: StepDefinition, kind: str) -> Iterator[tuple[str, Stage]]:
+        before = len(self._problems)
+        yield from self._tasklet(step, kind, "class", step.location)
+        if len(self._problems) > before:
+            # What the class would make of its services is not known, but those that are not there will be missed.
+            for role, name in step.services.items():
+                self._provider(step, name, role, step.service_locations.get(role, step.location))
 
     def _tasklet(self, step: StepDefinition, name: str, what: str, location: Location) -> Iterator[tuple[str, Stage]]:
         stage = self._stage(step, name, "run_step", what, location)
@@ -303,21 +311,41 @@ class _Steps:
                         yield optional, Stage(plugin=stage.plugin, call=self._plugins.caller(hook, stage.plugin))
 
     def _stage(self, step: StepDefinition, name: str, hook: str, what: str, location: Location) -> Stage | None:
-        plugin = self._config.services.get(name, name)
-        if plugin not in self._plugins.names:
-            found, hint = self._plugins.explain_missing(plugin)
-            near = near_match(name, {_ITEM, *self._config.classes}) if what == "class" else None
-            hint = f"{near} {hint}" if near else hint
-            self._problem(f"step '{step.key}': {what} '{name}' is not provided", location, found=found, hint=hint)
+        plugin = self._provider(step, name, what, location)
+        if plugin is None:
             return None
         try:
             return Stage(plugin=plugin, call=self._plugins.caller(hook, plugin))
         except ContraflowError as error:
-            hooks = ", ".join(self._plugins.record(plugin).hooks) or "no hook"
+            record = self._plugins.record(plugin)
+            hooks = [f"{each} as a wrapper" if each in record.wrappers else each for each in record.hooks]
             self._problem(
-                f"step '{step.key}': {what} '{name}' cannot serve: {error}", location, found=hooks, expected=hook
+                f"step '{step.key}': {what} '{name}' cannot serve: {error}",
+                location,
+                found=", ".join(hooks) or "no hook",
+                expected=hook,
             )
             return None
+
+    def _provider(self, step: StepDefinition, name: str, what: str, location: Location) -> str | None:
+        """The plugin for which a name stands; ``None``, and noted, if nothing provides it."""
+        section = "classes" if what == "class" else "services"
+        plugin = self._config.classes.get(name, name) if what == "class" else name
+        plugin = self._config.services.get(plugin, plugin)
+        if plugin in self._plugins.names:
+            return plugin
+        found, hint = self._plugins.explain_missing(plugin)
+        if plugin != name:
+            found = f"'{plugin}', as the project file translates it: {found}"
+        near = near_match(name, {_ITEM, *self._config.classes}) if what == "class" else None
+        self._problem(
+            f"step '{step.key}': {what} '{name}' is not provided",
+            location,
+            found=found,
+            expected=f"the name of a plugin, or one that `{section}` in the project file translates",
+            hint=f"{near} {hint}" if near else hint,
+        )
+        return None
 
     def _known_parameters(self, stages: Mapping[str, Stage], parameters: Mapping[str, Any]) -> frozenset[str] | None:
         known = set(PARAMETERS)
