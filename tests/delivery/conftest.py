@@ -18,9 +18,6 @@ sys.path.insert(0, str(_HERE))  # programs of their own (soak.py, worker.py) imp
 
 from harness import Bench, Setting, bench  # noqa: E402
 from ledgers import postgresql_schema  # noqa: E402
-from readiness import READY  # noqa: E402
-
-collect_ignore = [] if READY else ["test_crash_points.py", "test_kills.py", "test_mutants.py"]
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,9 @@ class Setting:
     timeout: float = 0.5
     lifetime: float = 0.6
     """Longer than the timeout and than any delay of the script, or the remote breaks its own word."""
+    lease: float = 1.0
+    """Seconds without a heartbeat after which a worker may be taken for dead. PostgreSQL proves no death at once, so a
+    third of them passes after each kill there."""
     seed: int = 0
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     """Of the step."""
@@ -132,7 +135,7 @@ class Bench:
             point: Let it kill itself at this crash point, ``NAME`` or ``NAME:HIT``.
             mutant: The broken variant to run; ``None`` for the setting's.
         """
-        order: dict[str, Any] = {"environ": self.environ(point, mutant)}
+        order: dict[str, Any] = {"environ": self.environ(point, mutant), "lease": self.setting.lease}
         if after is not None:
             order["kill"] = {"after": after, **({"phase": phase, "times": times} if phase else {})}
         assert self._driver.stdin is not None

@@ -24,6 +24,8 @@ from checker import Kind, Report
 from harness import Bench, Setting, Storm, bench
 from ledgers import postgresql_schema
 from remotes import FORMS
+from sqlalchemy import MetaData, Table, create_engine, select
+from sqlalchemy.pool import NullPool
 
 SCRIPT = {
     "pace": 0.001,
@@ -64,6 +66,17 @@ def soak(arguments: argparse.Namespace, directory: Path) -> dict[str, Any]:
         return _summary(arguments, trial, storm, report, time.monotonic() - began)
 
 
+def recovered(ledger: str) -> int:
+    """The items that a run found in doubt after the death of the one before it, and settled, as the ledger counted them."""
+    engine = create_engine(ledger, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            table = Table("cf_step_execution", MetaData(), autoload_with=connection)
+            return sum(json.loads(row.counts).get("recovered", 0) for row in connection.execute(select(table.c.counts)))
+    finally:
+        engine.dispose()
+
+
 def _progress(kills: int) -> Any:
     def tell(done: int) -> None:
         if done % 100 == 0 or done == kills:
@@ -87,6 +100,7 @@ def _summary(
         "lives": storm.lives,
         "kills_by_phase": dict(sorted(storm.phases.items(), key=lambda pair: -pair[1])),
         **report.counts,
+        "recovered": recovered(trial.ledger),
         "listed_as": dict(listed),
         "findings": {kind.value: found.get(kind.value, 0) for kind in Kind},
         "examples": [str(finding) for finding in report.findings[:20]],

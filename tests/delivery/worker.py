@@ -2,9 +2,10 @@
 
     python worker.py DIRECTORY
 
-Reads one JSON line for each life, ``{"environ": {...}, "kill": {...}}``, and answers with one when it has ended. ``kill`` is
-missing (the life ends by itself), or has ``after``: seconds; and with ``phase`` and ``times`` those count from the moment
-when the worker enters that phase for the so-manyth time.
+Reads one JSON line for each life, ``{"environ": {...}, "lease": 1.0, "kill": {...}}``, and answers with one when it has
+ended. ``lease`` is the lease's lifetime in seconds. ``kill`` is missing (the life ends by itself), or has ``after``:
+seconds; and with ``phase`` and ``times`` those count from the moment when the worker enters that phase for the so-manyth
+time.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ _KNOWN: frozenset[str] = frozenset()
 """The modules that this process has imported."""
 
 
-def live(directory: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+def live(directory: Path, environ: Mapping[str, str], lease: float) -> dict[str, Any]:
     """One run of the integration, from loading the project on."""
     from contraflow.project import Project
 
     os.environ.update(environ)
     with Project.load(directory) as project:
+        project.lease_lifetime = lease
         execution = project.sync("it", everything=True)
     return {
         "status": execution.status.value,
@@ -46,12 +48,12 @@ def live(directory: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _child(directory: Path, environ: Mapping[str, str], answer: int) -> None:
+def _child(directory: Path, order: Mapping[str, Any], answer: int) -> None:
     log = os.open(directory / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        result = live(directory, environ)
+        result = live(directory, order.get("environ", {}), order.get("lease", 30.0))
     except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
         traceback.print_exc()
         result = {"status": "RAISED", "errors": [f"{type(error).__name__}: {error}"]}
@@ -68,7 +70,7 @@ def run(directory: Path, order: Mapping[str, Any], counters: Any) -> dict[str, A
     pid = os.fork()
     if pid == 0:
         os.close(readable)
-        _child(directory, order.get("environ", {}), writable)
+        _child(directory, order, writable)
     os.close(writable)
     kill = order.get("kill")
     killed = False
