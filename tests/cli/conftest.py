@@ -63,6 +63,9 @@ import attrs
 from contraflow_hookspecs import *
 
 
+CAPABILITIES = Capabilities(idempotency=Idempotency.UPSERT, request_lifetime=0.0)
+
+
 @attrs.frozen
 class Settings:
     path: str
@@ -73,7 +76,12 @@ class Settings:
 
 @hookimpl
 def provide_export_job():
-    return ExportJob(name="crm_export", settings=Settings, capabilities=Capabilities(idempotency=Idempotency.UPSERT))
+    return ExportJob(name="crm_export", settings=Settings, capabilities=CAPABILITIES)
+
+
+@hookimpl
+def configure_job(job, parameters):
+    return {"retry_wait": 0.001}  # nobody's time is wasted
 
 
 @hookimpl

@@ -17,7 +17,7 @@ import pytest
 TRANSIENT = """
 @hookimpl
 def write_items(items, context):
-    raise TransientError("the CRM is down for maintenance", retry_after=60)
+    raise TransientError("the CRM is down for maintenance", retry_after=600)
 """
 UNEXPECTED = """
 @hookimpl

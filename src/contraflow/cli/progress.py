@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from contraflow_hookspecs import StepExecution, WriteResult, hookimpl
+from contraflow_hookspecs import Key, StepContext, StepExecution, WriteResult, hookimpl
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,6 +20,30 @@ def outcomes(counts: Mapping[str, int]) -> str:
     return (
         ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in _SHOWN if counts.get(name)) or "nothing yet"
     )
+
+
+class Resumptions:
+    """Notes which steps go on where an interrupted execution had come to: what a reader is told, seen by a wrapper."""
+
+    def __init__(self) -> None:
+        self.behind: dict[str, Key] = {}
+
+    @hookimpl(wrapper=True)
+    def read_items(self, context: StepContext) -> Generator[None, object, object]:
+        """Look at the context, and leave the reading to the reader."""
+        if context.checkpoint is not None:
+            self.behind[context.step] = context.checkpoint
+        return (yield)
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each of them."""
+        from contraflow.ledger import display_key
+
+        return [
+            f"{step}: resumed behind {display_key(key)}, where an interrupted run had come to"
+            for step, key in self.behind.items()
+        ]
 
 
 class LineProgress:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import MEANINGS, OK, exit_code
-from contraflow.cli.output import json_option, load_project, plain, print_json, print_table, printable
+from contraflow.cli.exit_codes import exit_code
+from contraflow.cli.output import json_option, load_project, print_json
+from contraflow.cli.runs import in_order, print_summary, summary
 
 if TYPE_CHECKING:
+    from contraflow.cli.progress import Resumptions
     from contraflow.project import Project
-    from contraflow_hookspecs import JobExecution
-
-_COLUMNS = ("read", "written", "unchanged", "filtered", "rejected", "deferred", "in_doubt")
 
 
 @click.command("sync", short_help="Export what a remote does not have yet, or has differently.")
@@ -34,6 +33,8 @@ _COLUMNS = ("read", "written", "unchanged", "filtered", "rejected", "deferred", 
 )
 @click.option("--all", "everything", is_flag=True, help="Say that all entities are meant, where the job reads by id.")
 @click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of this run.")
+@click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
+@click.option("--no-resume", is_flag=True, help="Read from the beginning, also after a run that was interrupted.")
 @json_option
 @click.pass_obj
 def command(
@@ -44,6 +45,8 @@ def command(
     ids: tuple[str, ...],
     everything: bool,
     pairs: tuple[str, ...],
+    wait: bool,
+    no_resume: bool,
     as_json: bool,
 ) -> None:
     """Synchronise INTEGRATION: export what its remote does not have yet, or has differently.
@@ -53,23 +56,44 @@ def command(
     contraflow sync acme-eu --id 7 --id 9        these two
     contraflow sync acme-eu --step order_lines --id order_id=7,line=2
 
-    Items that the remote already holds, as far as the ledger knows, are not sent again. Run it as often as you like.
+    Items that the remote already holds, as far as the ledger knows, are not sent again. Run it as often as you like: a run
+    that was interrupted is gone on with, and what it left in doubt is resolved first.
+
+    One process at a time runs a job. If another one does, a run for certain ids is recorded, and that process carries it out
+    afterwards; any other ends with exit code 5, or waits with --wait.
+
+    Ctrl-C or SIGTERM end the run after the chunk in hand; a second one ends it at once.
     """
+    from contraflow.engine.run import RequestRecordedError
+
     parameters = dict(_parameter(pair) for pair in pairs)
-    with load_project(state) as project, _progress(project, as_json):
-        execution = project.sync(
-            integration,
-            ids=list(ids) if ids else None,
-            everything=everything,
-            job=job,
-            steps=steps,
-            parameters=parameters,
-        )
+    with load_project(state) as project, _progress(project, as_json) as resumptions, in_order() as stop:
+        try:
+            execution = project.sync(
+                integration,
+                ids=list(ids) if ids else None,
+                everything=everything,
+                job=job,
+                steps=steps,
+                parameters=parameters,
+                wait=wait,
+                resume=not no_resume,
+                stop=stop,
+            )
+        except RequestRecordedError as recorded:
+            if as_json:
+                print_json({"recorded": state.redact(str(recorded)), "exit": recorded.exit_code})
+            else:
+                click.echo(f"{recorded}.")
+            sys.exit(recorded.exit_code)
+        promises = project.promise(project.assemble(project.integration(integration), execution.job))
     code = exit_code(execution)
     if as_json:
-        print_json({**plain(execution), "counts": dict(execution.counts), "exit": code})
+        print_json({**summary(execution, promises), "resumed": resumptions.behind, "exit": code})
     else:
-        _print_summary(execution, code)
+        for line in resumptions.lines:
+            click.echo(line)
+        print_summary(execution, promises, code)
     sys.exit(code)
 
 
@@ -85,34 +109,17 @@ def _parameter(pair: str) -> tuple[str, Any]:
 
 
 @contextmanager
-def _progress(project: Project, as_json: bool) -> Iterator[None]:
-    from contraflow.cli.progress import BarProgress, LineProgress
+def _progress(project: Project, as_json: bool) -> Iterator[Resumptions]:
+    from contraflow.cli.progress import BarProgress, LineProgress, Resumptions
 
-    on_terminal: bool = sys.stderr.isatty()
-    if on_terminal:
+    resumptions = Resumptions()
+    project.plugins.register(resumptions, "contraflow.resumptions", distribution="contraflow")
+    if sys.stderr.isatty():
         with BarProgress() as bar:
             project.plugins.register(bar, "contraflow.progress", distribution="contraflow")
-            yield
+            yield resumptions
         return
     if not as_json:
         lines = LineProgress(sys.stderr)
         project.plugins.register(lines, "contraflow.progress", distribution="contraflow")
-    yield
-
-
-def _print_summary(execution: JobExecution, code: int) -> None:
-    shown = [name for name in _COLUMNS if name in ("read", "written") or execution.counts.get(name)]
-    rows = [
-        [step.step, step.status.value, *(f"{step.counts.get(name, 0):,}" for name in shown)] for step in execution.steps
-    ]
-    if rows:
-        numbers = frozenset(range(2, 2 + len(shown)))
-        print_table(["step", "status", *(name.replace("_", " ") for name in shown)], rows, right=numbers)
-    seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
-    click.echo(
-        f"{execution.integration}, {execution.job}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})"
-    )
-    for error in execution.errors:
-        click.echo(f"  {printable(error)}")
-    if code != OK:
-        click.echo(f"Exit code {code}: {MEANINGS[code]}.")
+    yield resumptions

@@ -1,0 +1,72 @@
+"""What the commands that run a job have in common: they end in order, and say how the run ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contraflow.cli.exit_codes import INTERRUPTED, MEANINGS, OK, TERMINATED
+from contraflow.cli.output import plain, print_table, printable
+
+if TYPE_CHECKING:
+    from contraflow.engine.promise import Promise
+    from contraflow.engine.stopping import StopRequest
+    from contraflow_hookspecs import JobExecution
+
+_COLUMNS = ("read", "written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+
+
+@contextmanager
+def in_order() -> Iterator[StopRequest]:
+    """Let signals end a run in order, and give the request that they set.
+
+    A run that had not begun yet, since it waited for another process, ends the program here.
+    """
+    from contraflow.cli.signals import stopping_in_order
+    from contraflow.engine.stopping import StopRequest, StopRequestedError
+
+    stop = StopRequest()
+    with stopping_in_order(stop):
+        try:
+            yield stop
+        except StopRequestedError as error:
+            code = INTERRUPTED if str(error).startswith("interrupted") else TERMINATED
+            click.echo("Stopped before the run began.", err=True)
+            sys.exit(code)
+
+
+def summary(execution: JobExecution, promises: Sequence[Promise]) -> dict[str, Any]:
+    """An execution as JSON tells it."""
+    return {
+        **plain(execution),
+        "counts": dict(execution.counts),
+        "promises": [{"class": promise.value, "words": promise.words} for promise in promises],
+    }
+
+
+def print_summary(execution: JobExecution, promises: Sequence[Promise], code: int) -> None:
+    """Say how a run ended: its steps in a table, how long it took, what went wrong, and what is promised of the rest."""
+    counts = execution.counts
+    shown = [name for name in _COLUMNS if name in ("read", "written") or counts.get(name)]
+    rows = [
+        [step.step, step.status.value, *(f"{step.counts.get(name, 0):,}" for name in shown)] for step in execution.steps
+    ]
+    if rows:
+        numbers = frozenset(range(2, 2 + len(shown)))
+        print_table(["step", "status", *(name.replace("_", " ") for name in shown)], rows, right=numbers)
+    seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
+    click.echo(
+        f"{execution.integration}, {execution.job}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})"
+    )
+    if counts.get("recovered"):
+        click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
+    for error in execution.errors:
+        click.echo(f"  {printable(error)}")
+    for promise in promises:
+        click.echo(f"Promise: {promise.words}.")
+    if code != OK:
+        click.echo(f"Exit code {code}: {MEANINGS[code]}.")
