@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contraflow.errors import ConfigError
+from contraflow.errors import ConfigError, HookContractError
 from contraflow_hookspecs import hookimpl
 
 
@@ -87,3 +87,37 @@ def test_wrong_parameters_are_told_beside_wrong_names(shop) -> None:
     told = refusal(shop)
     assert "reader 'entity.al' is not provided" in told
     assert "parameter 'batch_size'" in told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"Oro\Bundle\BatchBundle\Step\ItemStep",
+        r"\Oro\Bundle\BatchBundle\Step\ItemStep",
+        r"Akeneo\Bundle\BatchBundle\Step\ItemStep",
+        r"Akeneo\Component\Batch\Step\ItemStep",
+        r"Akeneo\Tool\Component\Batch\Step\ItemStep",
+    ],
+)
+def test_the_ancestors_item_steps_are_item_steps(shop, name) -> None:
+    services = {"reader": "entity.all", "processor": "remote", "writer": "remote"}
+    shop.steps = {"one": {"class": name, "services": services, "parameters": {"entity": "customer"}}}
+    with shop.project() as project:
+        (step,) = project.assemble(project.integration("acme"), "shop_export").steps
+    assert step.writer is not None
+
+
+def test_what_describes_parameters_wrongly_is_told_whatever_the_others_say(shop) -> None:
+    class Reader:
+        @hookimpl
+        def read_items(self, context: Any) -> Any:
+            return []
+
+        @hookimpl
+        def describe_parameters(self, parameters: Any) -> Any:
+            return ["entity"]
+
+    shop.plugins = {"reader": Reader()}
+    shop.reader = "reader"
+    with shop.project() as project, pytest.raises(HookContractError, match="describe_parameters"):
+        project.assemble(project.integration("acme"), "shop_export")

@@ -331,6 +331,15 @@ def test_a_connectors_definition_that_is_missing_or_wrong_is_named(plugins: Plug
         plugins.definitions("acme", ExportJob(name="export_it", definition="acme_wrong.yml"))
 
 
+def test_a_definition_of_the_wrong_type_breaks_the_contract(plugins: Plugins) -> None:
+    plugins.register(Doubling(), "doubling")
+    job: Any = ExportJob(name="x", definition=5)  # type: ignore[arg-type]
+    with pytest.raises(
+        HookContractError, match="provide_export_job: found an object of type int; expected a definition"
+    ):
+        plugins.definitions("doubling", job)
+
+
 def test_the_built_in_readers_take_the_same_road_as_everybody() -> None:
     records = {record.name: record for record in Plugins(only={"contraflow"}).records}
     assert set(records) == {"entity.all", "entity.by_id", "query"}

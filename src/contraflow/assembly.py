@@ -35,6 +35,7 @@ _ITEM_ALIASES = frozenset(
         r"Oro\Bundle\BatchBundle\Step\ItemStep",
         r"Akeneo\Bundle\BatchBundle\Step\ItemStep",
         r"Akeneo\Component\Batch\Step\ItemStep",
+        r"Akeneo\Tool\Component\Batch\Step\ItemStep",
     }
 )
 _BY_ID = "entity.by_id"
@@ -262,7 +263,7 @@ class _Steps:
 
     def _stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
         kind = step.step_class or _ITEM
-        if self._config.classes.get(kind, kind) not in _ITEM_ALIASES:
+        if self._config.classes.get(kind, kind).removeprefix("\\") not in _ITEM_ALIASES:
             yield from self._stages_of_class(step, kind)
         elif "reader" not in step.services and len(step.services) == 1:
             role, service = next(iter(step.services.items()))
@@ -348,13 +349,10 @@ class _Steps:
         return None
 
     def _known_parameters(self, stages: Mapping[str, Stage], parameters: Mapping[str, Any]) -> frozenset[str] | None:
-        known = set(PARAMETERS)
-        for plugin in {stage.plugin for stage in stages.values()}:
-            described = self._plugins.parameters(plugin, parameters)
-            if described is None:
-                return None
-            known |= described.keys()
-        return frozenset(known)
+        plugins = dict.fromkeys(stage.plugin for stage in stages.values())
+        described = [self._plugins.parameters(plugin, parameters) for plugin in plugins]
+        known = [each.keys() for each in described if each is not None]
+        return frozenset(PARAMETERS).union(*known) if len(known) == len(described) else None
 
     def _problem(
         self,

@@ -246,7 +246,7 @@ class Plugins:
         Raises:
             ConfigError: The connector's definition is not valid, or its file is not there.
         """
-        given = job.definition
+        given: Any = job.definition
         if given is None:
             return {}
         where = f"plugin '{name}'"
@@ -254,6 +254,9 @@ class Plugins:
             return parse_jobs(given, name=where)
         if isinstance(given, str):
             given = _package_of(self._plugin(name)) / given
+        if not isinstance(given, Traversable):
+            expected = "a definition that is the name of a file, a file, a mapping, or None"
+            raise HookContractError(name, "provide_export_job", describe(given), expected)
         try:
             text = given.read_bytes()
         except OSError:
