@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import attrs
 
-from contraflow.assembly import RunnableJob
-from contraflow.config import IntegrationConfig
+from contraflow.assembly import RunnableJob, unresolved
+from contraflow.config import EXPORT, IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
 from contraflow.project import Project
 from contraflow_hookspecs import ConnectorError, StepContext
@@ -22,6 +23,8 @@ class Finding:
     problems: tuple[Problem, ...] = ()
     note: str = ""
     """What there is to say of it if all is well."""
+    promise: tuple[str, ...] = ()
+    """Of a job: what it promises when something goes wrong."""
     fatal: bool = True
     """Whether its problems keep a job from running."""
 
@@ -44,6 +47,7 @@ def _findings(project: Project, connect: bool) -> Iterator[Finding]:
     yield _ledger(project)
     for integration in project.config.integrations.values():
         yield from _integration(project, integration, connect)
+    yield from _other_jobs(project)
 
 
 def _plugins(project: Project) -> Iterator[Finding]:
@@ -96,9 +100,25 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
             yield Finding(subject=where, problems=_problems_of(error))
             continue
         note = _counted(len(job.steps), "step", "steps") + ("" if integration.enabled else ", disabled")
-        yield Finding(subject=where, problems=problems, note=note)
+        promise = tuple(each.words for each in project.promise(job))
+        yield Finding(subject=where, problems=problems, note=note, promise=promise)
         if connect and not problems and integration.enabled:
             yield _connection(project, job, where)
+
+
+def _other_jobs(project: Project) -> Iterator[Finding]:
+    """Jobs that are defined and that no integration uses: what they name is looked up all the same."""
+    used = set()
+    for integration in project.config.integrations.values():
+        with suppress(ContraflowError):  # told as the integration's own trouble
+            used |= set(project.job_names(integration))
+    for name, definition in project.definitions.items():
+        subject = f"job {name}"
+        if definition.type != EXPORT:
+            yield Finding(subject=subject, note=f"of type {definition.type}, so it is not run")
+        elif name not in used:
+            problems = tuple(unresolved(project.config, project.plugins, definition))
+            yield Finding(subject=subject, problems=problems, note="no integration uses it", fatal=False)
 
 
 def _connection(project: Project, job: RunnableJob, where: str) -> Finding:

@@ -257,7 +257,12 @@ class Project(Records):
             )
         return names
 
-    def _job_name(self, integration: IntegrationConfig, wanted: str | None) -> str:
+    def job_name(self, integration: IntegrationConfig, wanted: str | None = None) -> str:
+        """The name of the integration's job that is meant: the wanted one, or its only one.
+
+        Raises:
+            ConfigError: There is none of that name, or there are several.
+        """
         names = self.job_names(integration)
         if wanted is None and len(names) == 1:
             return names[0]
@@ -388,7 +393,7 @@ class Project(Records):
                     expected="enabled: true, to synchronise it",
                 )
             )
-        runnable = self.assemble(configured, self._job_name(configured, job))
+        runnable = self.assemble(configured, self.job_name(configured, job))
         merged = self.plugins.configure(runnable.name, parameters or {})
         run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps)
         if self.source is not None:
@@ -424,11 +429,12 @@ class Project(Records):
         (request,) = step_requests(runnable, RunRequest(ids=ids, steps=(step,)), self.source)
         return request.filter.ids or ()
 
-    def promise(self, job: RunnableJob) -> Sequence[Promise]:
-        """What a job promises when something goes wrong: one promise, or several where its steps differ."""
+    def promise(self, job: RunnableJob, *, step: str | None = None) -> Sequence[Promise]:
+        """What a job, or one step of it, promises when something goes wrong; several promises where its steps differ."""
         from contraflow.engine.promise import promise_of
 
-        found = (promise_of(job.capabilities, step.parameters.get("in_doubt")) for step in job.steps if step.writer)
+        steps = (each for each in job.steps if each.writer is not None and step in (None, each.key))
+        found = (promise_of(job.capabilities, each.parameters.get("in_doubt")) for each in steps)
         return tuple(dict.fromkeys(found))
 
     def retry_dead_letters(

@@ -189,6 +189,11 @@ class Records(abc.ABC):
         found = ledger.items_in("in_doubt", integration=integration, job=job, limit=limit + len(recoverable))
         return [item for item in found if (item.integration, item.job, item.step, item.key) not in recoverable][:limit]
 
+    def has_doubts(self, integration: str, job: str) -> bool:
+        """Whether some items of a job are in doubt, held or not."""
+        ledger = self.existing_ledger()
+        return bool(ledger and ledger.items_in("in_doubt", integration=integration, job=job, limit=1))
+
     def settle_held(self, integration: str, *, job: str, step: str, ids: Any, verdict: Verdict) -> Sequence[Key]:
         """Record what somebody found out about items in doubt, while no run can touch them.
 

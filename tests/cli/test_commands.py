@@ -197,7 +197,13 @@ def test_plugins_lists_what_is_installed_and_what_is_broken(project: Any) -> Non
     assert "BROKEN" in result.stdout
     assert "spare: cannot be imported from 'spare_part': ModuleNotFoundError" in result.stdout
     plugins = {each["name"]: each for each in project.json("plugins", code=2)["plugins"]}
-    assert plugins["crm"]["hooks"] == ["configure_job", "describe_parameters", "process_item", "provide_export_job", "write_items"]
+    assert plugins["crm"]["hooks"] == [
+        "configure_job",
+        "describe_parameters",
+        "process_item",
+        "provide_export_job",
+        "write_items",
+    ]
     assert plugins["crm"]["distribution"] == "contraflow.yaml, plugins"
     assert plugins["spare"]["error"].startswith("cannot be imported from 'spare_part'")
     assert plugins["entity.all"]["distribution"] == f"contraflow {__version__}"

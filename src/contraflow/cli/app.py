@@ -17,7 +17,7 @@ from contraflow.cli import exit_codes
 from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.redaction import RedactingFormatter, Redactor
 
-COMMANDS = ("init", "check", "jobs", "plugins", "sync", "status", "dead-letters")
+COMMANDS = ("init", "check", "jobs", "plugins", "sync", "stop", "status", "dead-letters", "held")
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -142,8 +142,8 @@ def app(state: State, project: str, debug: bool) -> None:
     everything is in order, and `contraflow sync INTEGRATION` synchronises.
 
     Every command has --help, and --json for programs. Exit codes: 0 done; 1 failed; 2 usage or configuration, nothing was
-    started; 3 done, but some items were rejected; 4 some items are in doubt; 6 ledger; 70 internal; 75 try again later;
-    130 interrupted.
+    started; 3 done, but some items were rejected; 4 some items are in doubt; 5 the job runs elsewhere; 6 ledger;
+    70 internal; 75 try again later; 130 interrupted; 143 stopped.
     """
     state.project, state.debug = project, debug
     level = os.environ.get("CONTRAFLOW_LOG", "DEBUG" if debug else "WARNING").upper()

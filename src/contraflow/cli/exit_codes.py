@@ -34,8 +34,13 @@ MEANINGS: Mapping[int, str] = {
 }
 
 
-def exit_code(execution: JobExecution) -> int:
-    """The exit code that an execution earns."""
+def exit_code(execution: JobExecution, *, doubts: bool = False) -> int:
+    """The exit code that an execution earns.
+
+    Args:
+        execution: How it ended.
+        doubts: Whether the ledger holds items of the job that are in doubt, since this run or an earlier one.
+    """
     if execution.status is BatchStatus.STOPPED:
         return INTERRUPTED if execution.exit_description.startswith("interrupted") else TERMINATED
     if execution.exit_code == "LEDGER":
@@ -45,9 +50,12 @@ def exit_code(execution: JobExecution) -> int:
     counts: Counter[str] = Counter()  # of all steps, those outside of the headline included
     for step in execution.steps:
         counts.update(step.counts)
-    if counts.get("in_doubt"):  # also of a run that failed: nothing else asks for a person's eyes as much
+    failed = execution.status is not BatchStatus.COMPLETED
+    if counts.get("in_doubt") or (
+        failed and doubts
+    ):  # also of a run that failed: nothing else asks for a person's eyes as much
         return IN_DOUBT
-    if execution.status is not BatchStatus.COMPLETED:
+    if failed:
         return LATER if execution.exit_code == "UNAVAILABLE" else FAILED
     if counts.get("rejected"):
         return REJECTED

@@ -85,6 +85,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def moment(value: datetime | None) -> str:
+    """A moment in the local time of whoever reads it, to the second."""
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if value else ""
+
+
 def shown_path(path: Path) -> str:
     """A path as people would write it: relative where that is shorter."""
     try:

@@ -28,6 +28,11 @@ class Promise(enum.Enum):
         """The promise, for people."""
         return _WORDS[self]
 
+    @property
+    def recovery(self) -> str:
+        """What the next run does about an item whose fate is unknown, for people."""
+        return _RECOVERY[self]
+
 
 _WORDS = {
     Promise.EFFECTIVELY_ONCE: "effectively once: an item is never lost, and a repeated sending has no second effect",
@@ -35,6 +40,14 @@ _WORDS = {
     Promise.CONFIRMED_ONCE: "confirmed once: an item whose fate is unknown is asked for before it is sent again",
     Promise.REPORTED: "at most once, reported: an item whose fate is unknown is held and listed, never sent again by itself",
     Promise.AT_LEAST_ONCE: "at least once: an item whose fate is unknown is sent again, and may arrive twice",
+}
+
+_RECOVERY = {
+    Promise.EFFECTIVELY_ONCE: "The next sync sends them again under the same key or version, which has no second effect",
+    Promise.STATE_SAFE: "The next sync waits until no late request can arrive, and sends them again, which is harmless",
+    Promise.CONFIRMED_ONCE: "The next sync asks the remote for them, and sends those that did not arrive",
+    Promise.REPORTED: "No sync sends them again by itself: see `contraflow held`",
+    Promise.AT_LEAST_ONCE: "The next sync sends them again, and some may arrive twice",
 }
 
 

@@ -32,6 +32,8 @@ def command(state: State, connect: bool, as_json: bool) -> None:
                 click.echo(
                     printable(f"{mark}  {finding.subject}{': ' + finding.note if good and finding.note else ''}")
                 )
+                for words in finding.promise if good else ():
+                    click.echo(f"         promise: {words}")
                 for problem in finding.problems:
                     click.echo(printable("\n".join(f"         {line}" for line in str(problem).splitlines())))
     fatal = sum(bool(finding.problems) and finding.fatal for finding in findings)

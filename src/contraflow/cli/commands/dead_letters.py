@@ -1,25 +1,50 @@
-"""``contraflow dead-letters``: the items that were rejected."""
+"""``contraflow dead-letters``: the items that were rejected, and what to do about them."""
 
 from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, print_json, print_table
+from contraflow.cli.exit_codes import OK, exit_code
+from contraflow.cli.output import json_option, load_project, moment, print_json, print_table, printable
+from contraflow.cli.runs import in_order, print_summary, summary
+
+if TYPE_CHECKING:
+    from contraflow.ledger import DeadLetter
+    from contraflow.project import Project
+    from contraflow_hookspecs import JobExecution
 
 
-@click.command("dead-letters", short_help="List the items that were rejected, and why.")
+@click.group(
+    "dead-letters",
+    short_help="The items that were rejected: list, show, retry or drop them.",
+    invoke_without_command=True,
+)
+@click.option("--integration", metavar="NAME", help="Only of this integration.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@json_option
+@click.pass_context
+def command(context: click.Context, integration: str | None, limit: int, as_json: bool) -> None:
+    """List the items that were rejected, with the reason, oldest first; or show, retry or drop them.
+
+    An item is rejected when it cannot be exported as it is: the processor or the remote refuses it, or its values cannot be
+    sent. Mend the record, and the next sync tries it again by itself. Mend the mapping or the remote, and run `contraflow
+    dead-letters retry`. When the item goes through, its dead letter goes away.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_letters, integration=integration, limit=limit, as_json=as_json)
+
+
+@command.command("list", short_help="List them, oldest first.")
 @click.option("--integration", metavar="NAME", help="Only of this integration.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @json_option
 @click.pass_obj
-def command(state: State, integration: str | None, limit: int, as_json: bool) -> None:
-    """List the items that were rejected, with the reason, oldest first.
-
-    An item is rejected when it cannot be exported as it is: the processor or the remote refuses it, or its values cannot be
-    sent. Mend the record, or the mapping, and run `contraflow sync INTEGRATION --id ID`: when it goes through, its dead
-    letter goes away.
-    """
+def list_letters(state: State, integration: str | None, limit: int, as_json: bool) -> None:
+    """List the items that were rejected, with the reason, oldest first. It is what `contraflow dead-letters` alone does."""
     from contraflow.ledger import display_key
 
     with load_project(state) as project:
@@ -33,7 +58,105 @@ def command(state: State, integration: str | None, limit: int, as_json: bool) ->
         click.echo("No dead letters.")
         return
     rows = [
-        [each.integration, each.step, display_key(each.key), each.code, str(each.attempts), each.reason]
+        [str(each.id), each.integration, each.step, display_key(each.key), each.code, str(each.attempts), each.reason]
         for each in letters
     ]
-    print_table(["integration", "step", "id", "code", "tries", "reason"], rows, right=frozenset({4}))
+    print_table(["number", "integration", "step", "id", "code", "tries", "reason"], rows, right=frozenset({0, 5}))
+
+
+@command.command("show", short_help="Show one, with all that is known of it.")
+@click.argument("number", type=int)
+@json_option
+@click.pass_obj
+def show(state: State, number: int, as_json: bool) -> None:
+    """Show the dead letter NUMBER with all that is known of it. The record's content is not: it is not kept."""
+    from contraflow.ledger import display_key
+
+    with load_project(state) as project:
+        letter = project.dead_letter(number)
+    if as_json:
+        print_json(letter)
+        return
+    last = f"execution {letter.last_execution_id}, {moment(letter.recorded)}"
+    for label, value in (
+        (
+            "item",
+            f"{display_key(letter.key)} of step {letter.step}, job {letter.job}, integration {letter.integration}",
+        ),
+        ("code", letter.code),
+        ("reason", letter.reason),
+        ("rejected", f"{letter.attempts:,} times; first in execution {letter.first_execution_id}, last in {last}"),
+    ):
+        click.echo(printable(f"{label + ':':<10}{value}"))
+
+
+@command.command("retry", short_help="Send their items once more, as they are now.")
+@click.argument("integration", required=False)
+@click.option("--job", metavar="NAME", help="Only of this job.")
+@click.option("--step", metavar="NAME", help="Only of this step.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this entity, as for sync; may be repeated.")
+@click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
+@json_option
+@click.pass_obj
+def retry(
+    state: State,
+    integration: str | None,
+    job: str | None,
+    step: str | None,
+    ids: tuple[str, ...],
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Send the items of dead letters once more: all, or those of INTEGRATION.
+
+    Their entities are read and compared afresh, so nothing old is sent; also what the remote has refused before is tried
+    again. The exit code is that of the worst run.
+    """
+    executions: list[JobExecution] = []
+    with load_project(state) as project, in_order() as stop:
+        if integration is not None:
+            project.integration(integration)
+        letters = _chosen(project, integration, job, step, ids)
+        codes = []
+        for execution in project.retry_dead_letters(letters, wait=wait, stop=stop):
+            codes.append(exit_code(execution, doubts=project.has_doubts(execution.integration, execution.job)))
+            executions.append(execution)
+            if not as_json:
+                assembled = project.assemble(project.integration(execution.integration), execution.job)
+                print_summary(execution, project.promise(assembled), codes[-1])
+    code = max(codes, default=OK)
+    if as_json:
+        print_json({"executions": [summary(each, ()) for each in executions], "exit": code})
+    elif not letters:
+        click.echo("No dead letters.")
+    sys.exit(code)
+
+
+def _chosen(
+    project: Project, integration: str | None, job: str | None, step: str | None, ids: tuple[str, ...]
+) -> list[DeadLetter]:
+    letters = [
+        each for each in project.all_dead_letters(integration=integration, job=job) if step is None or each.step == step
+    ]
+    if not ids:
+        return letters
+    places = {(each.integration, each.job, each.step) for each in letters}
+    if len(places) > 1:
+        found = ", ".join(sorted(f"{each[0]} --step {each[2]}" for each in places))
+        raise click.UsageError(f"--id: several steps have dead letters; say which: {found}")
+    wanted: Any = {key for place in places for key in project.item_keys(*place, list(ids))}
+    return [each for each in letters if each.key in wanted]
+
+
+@command.command("drop", short_help="Forget them.")
+@click.argument("number", nargs=-1, required=True, type=int)
+@json_option
+@click.pass_obj
+def drop(state: State, number: tuple[int, ...], as_json: bool) -> None:
+    """Forget the dead letters of each NUMBER. Their items stay rejected until they change."""
+    with load_project(state) as project:
+        dropped = project.drop_dead_letters(number)
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        click.echo(f"Dropped {dropped:,}.")

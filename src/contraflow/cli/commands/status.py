@@ -1,44 +1,102 @@
-"""``contraflow status``: what ran, and what the ledger knows."""
+"""``contraflow status``: what runs and ran, and what the ledger knows."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
+from contraflow.cli.output import json_option, load_project, moment, print_json, print_table, printable
 from contraflow.cli.progress import outcomes
 
+if TYPE_CHECKING:
+    from contraflow.engine.promise import Promise
+    from contraflow.ledger import Request
+    from contraflow.project import Project
+    from contraflow.records import ItemOverview, RunningJob
+    from contraflow_hookspecs import JobExecution
 
-@click.command("status", short_help="Show what ran, and which items are still owed.")
+
+@click.command("status", short_help="Show what runs and ran, and which items are still owed.")
 @click.argument("integration", required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=5, show_default=True, help="At most so many executions.")
 @json_option
 @click.pass_obj
 def command(state: State, integration: str | None, limit: int, as_json: bool) -> None:
-    """Show the latest executions, and how many items the ledger knows in which state.
+    """Show who runs which job, the latest executions, the requests that wait, and how many items are in which state.
 
-    Items in doubt are those of which nobody can say whether the remote has them; they are listed by id.
+    Items of which nobody can say whether the remote has them are listed by id, with what happens to them next.
     """
-    from contraflow.ledger import display_key
+    from contraflow.records import died
 
     with load_project(state) as project:
         if integration is not None:
             project.integration(integration)
         executions = project.executions(integration=integration, limit=limit)
+        running = project.running(_jobs(project, integration, executions))
+        dead = {each.id for each in executions if died(each, running)}
+        requests = project.requests(integration=integration)
         overview = project.items(integration=integration)
+        letters = sum(1 for _ in project.all_dead_letters(integration=integration))
+        promises = {(each.integration, each.job, each.step): _promise(project, each) for each in overview}
     if as_json:
-        print_json({"executions": executions, "items": overview})
+        print_json(
+            {
+                "executions": executions,
+                "died": sorted(dead),
+                "running": running,
+                "requests": [each._asdict() for each in requests],
+                "items": overview,
+                "dead_letters": letters,
+            }
+        )
         return
     if not executions:
         click.echo("Nothing has run yet. `contraflow sync INTEGRATION` runs it.")
         return
+    _print_executions(executions, dead)
+    _print_running(running)
+    _print_requests(requests)
+    _print_items(overview, promises)
+    if letters:
+        click.echo(f"{letters:,} dead letters: see `contraflow dead-letters`")
+
+
+def _jobs(project: Project, integration: str | None, executions: Sequence[JobExecution]) -> list[tuple[str, str]]:
+    """The jobs that a process may hold: all that can be run, and those that ran."""
+    from contraflow.errors import ContraflowError
+
+    jobs = [(each.integration, each.job) for each in executions]
+    for name, configured in project.config.integrations.items():
+        if integration in (None, name):
+            with suppress(ContraflowError):  # what cannot be run any more may have run before
+                jobs += [(name, job) for job in project.job_names(configured)]
+    return jobs
+
+
+def _promise(project: Project, item: ItemOverview) -> Promise | None:
+    from contraflow.errors import ContraflowError
+
+    if not item.examples:
+        return None
+    try:
+        job = project.assemble(project.integration(item.integration), item.job)
+    except ContraflowError:
+        return None  # nobody knows what an integration promises that is not there any more
+    return next(iter(project.promise(job, step=item.step)), None)
+
+
+def _print_executions(executions: Sequence[JobExecution], dead: set[int]) -> None:
     rows = [
         [
             str(each.id),
-            each.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if each.started else "",
+            moment(each.started),
             each.integration,
             each.job,
-            each.status.value,
+            "died" if each.id in dead else each.status.value,
             outcomes(each.counts),
         ]
         for each in executions
@@ -47,15 +105,61 @@ def command(state: State, integration: str | None, limit: int, as_json: bool) ->
     latest = executions[0]
     for error in latest.errors:
         click.echo(f"  {printable(error)}")
+    if latest.id in dead:
+        click.echo("  Its process ended without a word; the next sync goes on, and resolves what it left.")
+
+
+def _print_running(running: Sequence[RunningJob]) -> None:
+    for each in running:
+        who = f"process {each.process} on {each.host}"
+        if each.died:
+            said = f"{who} held it since {moment(each.since)}, and died; the next sync takes over"
+        else:
+            number = f", execution {each.execution}" if each.execution else ""
+            said = f"running since {moment(each.since)}, in {who}{number}"
+        stopping = "; it was asked to stop" if each.stop_requested and not each.died else ""
+        click.echo(printable(f"{each.integration}, {each.job}: {said}{stopping}"))
+
+
+def _print_requests(requests: Sequence[Request]) -> None:
+    for each in requests:
+        ids = each.body.get("ids") or ()
+        shown = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+        what = "waits" if each.epoch is None else "was begun"
+        click.echo(
+            printable(f"{each.integration}, {each.job}: a request of {moment(each.requested)} {what}: ids {shown}")
+        )
+
+
+def _print_items(overview: Sequence[ItemOverview], promises: Mapping[tuple[str, str, str], Promise | None]) -> None:
     if overview:
         click.echo()
         print_table(
             ["integration", "job", "step", "state", "items"],
-            [[each.integration, each.job, each.step, each.status, f"{each.items:,}"] for each in overview],
+            [
+                [each.integration, each.job, each.step, each.status.replace("_", " "), f"{each.items:,}"]
+                for each in overview
+            ],
             right=frozenset({4}),
         )
+    from contraflow.ledger import display_key
+
     for each in overview:
-        if each.examples:
-            shown = ", ".join(display_key(key) for key in each.examples)
-            more = f" and {each.items - len(each.examples):,} more" if each.items > len(each.examples) else ""
-            click.echo(printable(f"{each.integration}, {each.step}: {each.status.replace('_', ' ')}: {shown}{more}"))
+        if not each.examples:
+            continue
+        shown = ", ".join(display_key(key) for key in each.examples)
+        more = f" and {each.items - len(each.examples):,} more" if each.items > len(each.examples) else ""
+        state = each.status.replace("_", " ")
+        click.echo(printable(f"{each.integration}, {each.step}: {state}: {shown}{more}"))
+        click.echo(f"  {_what_happens(each, promises[each.integration, each.job, each.step])}")
+
+
+def _what_happens(item: ItemOverview, promise: Promise | None) -> str:
+    """Why an item is in its state, and what the next run does about it."""
+    if item.status == "deferred":
+        return "Surely not at the remote yet: the next sync sends them."
+    why = {
+        "in_doubt": "Sent, but no answer came that could be believed, so nobody can say whether the remote has them",
+        "in_flight": "On record to be sent, and no outcome is: the run is at it, or died over it",
+    }[item.status]
+    return f"{why}. {promise.recovery if promise else 'What happens next, only the connector could tell'}."

@@ -87,7 +87,7 @@ def command(
                 click.echo(f"{recorded}.")
             sys.exit(recorded.exit_code)
         promises = project.promise(project.assemble(project.integration(integration), execution.job))
-    code = exit_code(execution)
+        code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
     if as_json:
         print_json({**summary(execution, promises), "resumed": resumptions.behind, "exit": code})
     else:
