@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from contraflow.config import engine_parameter
 from contraflow.errors import ConfigError, HookContractError
+from contraflow.options import PARAMETERS
 from contraflow_hookspecs import hookimpl
 
 
@@ -121,3 +123,8 @@ def test_what_describes_parameters_wrongly_is_told_whatever_the_others_say(shop)
     shop.reader = "reader"
     with shop.project() as project, pytest.raises(HookContractError, match="describe_parameters"):
         project.assemble(project.integration("acme"), "shop_export")
+
+
+def test_every_parameter_of_the_engine_has_its_spelling_with_humps() -> None:
+    for name in PARAMETERS:
+        assert engine_parameter(name.replace("_", " ").title().replace(" ", "")) == name

@@ -327,7 +327,7 @@ def test_camel_case_parameters_keep_their_name_and_are_known(jobs: Jobs) -> None
     )
 
     assert dict(step.parameters) == {"batchSize": 1, "entityName": "customer", "ActionName": "create"}
-    assert dict(step.engine_parameters) == {"batch_size": 1, "entity": "customer"}
+    assert [engine_parameter(name) for name in step.parameters] == ["batch_size", "entity", None]
     assert step.parameter_location("batch_size").line == step.parameter_location("batchSize").line == 6
     assert step.parameter_location("ActionName").line == 8
     assert step.parameter_location("missing") == step.location

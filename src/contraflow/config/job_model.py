@@ -67,11 +67,6 @@ class StepDefinition:
     service_locations: Mapping[str, Location] = attrs.field(default=_EMPTY, repr=False)
     parameter_locations: Mapping[str, Location] = attrs.field(default=_EMPTY, repr=False)
 
-    @property
-    def engine_parameters(self) -> Mapping[str, Any]:
-        """Only the parameters that the engine knows, under its own names."""
-        return {name: value for key, value in self.parameters.items() if (name := engine_parameter(key))}
-
     def parameter_location(self, name: str) -> Location:
         """Where a parameter stands, by its name as written or by the engine's; the step's own place if it has none."""
         for written, location in self.parameter_locations.items():
