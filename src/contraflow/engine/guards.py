@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import attrs
 
 from contraflow.errors import ContraflowError
-from contraflow_hookspecs import Rejected, TransientError, Unknown, WriteResult
+from contraflow_hookspecs import Deferred, Rejected, TransientError, Unknown, WriteResult
 
 _FEWEST_FOR_A_FLOOD = 20
 
@@ -63,7 +63,7 @@ class RejectionGuard:
 
 @attrs.define
 class CircuitBreaker:
-    """Ends a run, to be resumed later, when chunk after chunk comes to nothing but doubt.
+    """Ends a run, to be resumed later, when chunk after chunk comes to nothing but doubt, or is put off.
 
     Args:
         most: Chunks in a row of which no item had a certain outcome.
@@ -76,13 +76,13 @@ class CircuitBreaker:
         """Take note of a chunk's results.
 
         Raises:
-            TransientError: The remote answers nothing that could be believed.
+            TransientError: The remote answers nothing that could be believed, or wants to be left alone.
         """
-        fates = [isinstance(result, Unknown) for result in results]
+        fates = [isinstance(result, Unknown | Deferred) for result in results]
         if not fates:
             return
         self._in_a_row = self._in_a_row + 1 if all(fates) else 0
         if self._in_a_row >= self.most:
             raise TransientError(
-                f"the fate of {self._in_a_row} chunks in a row is unknown: the remote seems to be down"
+                f"no item of {self._in_a_row} chunks in a row has surely arrived: the remote seems to be down"
             )
