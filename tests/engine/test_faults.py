@@ -126,6 +126,16 @@ def written(changes):
         (lambda changes: [*written(changes), Written(key=(1,))], "two results for (1,)", 1),
         (lambda changes: [*written(changes), Written(key=(9,))], "a result for (9,), which is not in the chunk", 0),
         (lambda changes: [True, *written(changes)[1:]], "found an object of type bool", 1),
+        (
+            lambda changes: [Written(key=list(changes[0].key)), *written(changes)[1:]],
+            "found Written with a key of type list; expected key=change.key, a tuple",
+            1,
+        ),
+        (
+            lambda changes: [Deferred(key=changes[0].key, reason=None), *written(changes)[1:]],
+            "found Deferred with a reason of type NoneType; expected text",
+            1,
+        ),
     ],
 )
 def test_an_answer_that_is_none_is_named_and_never_taken_for_success(shop, answer, message, in_doubt) -> None:

@@ -222,6 +222,33 @@ def test_a_step_without_a_reader_is_a_tasklet(shop, step) -> None:
     assert dict(context.services) == dict(step.get("services", {}))
 
 
+@pytest.mark.parametrize("answer", [[1], 5, True, {"a": "x"}, {"a": 1.5}])
+def test_counters_that_are_none_are_named(shop, answer) -> None:
+    shop.plugins["purge"] = Tasklet(answer)
+    shop.steps = {"purge": {"services": {"handler": "purge"}}}
+    execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "plugin 'purge', hook run_step" in execution.errors[0]
+
+
+@pytest.mark.parametrize("answer", ["5", -1, 2.5, [1]])
+def test_an_expected_number_that_is_none_is_named(shop, answer) -> None:
+    class Reader:
+        @hookimpl
+        def count_items(self, context):
+            return answer
+
+        @hookimpl
+        def read_items(self, context):
+            return []
+
+    shop.plugins["reader"] = Reader()
+    shop.steps = {"x": {"services": {"reader": "reader", "processor": "remote", "writer": "remote"}}}
+    execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "plugin 'reader', hook count_items" in execution.errors[0]
+
+
 def test_a_tasklet_that_fails_fails_the_job(shop) -> None:
     shop.plugins["purge"] = Tasklet(RuntimeError("full"))
     shop.steps = {"purge": {"services": {"handler": "purge"}}, "customers": item_step()}

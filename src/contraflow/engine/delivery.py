@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from contraflow.assembly import Stage
 from contraflow.contract import describe
 from contraflow.errors import HookContractError
 from contraflow_hookspecs import (
@@ -43,37 +44,50 @@ class Delivered:
     """Why nothing more should be sent in this execution."""
 
 
-def deliver(
-    changes: Sequence[Change],
-    write: Callable[..., Any],
-    writer: str,
-    context: StepContext,
-    *,
-    hook: str = "write_items",
-) -> Delivered:
-    """Call the writer with a chunk.
+@attrs.frozen(kw_only=True)
+class Call:
+    """How the remote is called.
+
+    Attributes:
+        stage: The plugin that does it.
+        context: What it may know.
+        before: Asked before each call, with the number of its items: waits for the rate limit, raises if this process may
+            not send any more, and is false if the run is to stop.
+        hook: The hook that is called, for messages.
+    """
+
+    stage: Stage
+    context: StepContext
+    before: Callable[[int], bool]
+    hook: str = "write_items"
+
+
+def deliver(changes: Sequence[Change], call: Call) -> Delivered:
+    """Call the remote with a chunk.
 
     A chunk that the remote refuses as a whole is halved until the bad item stands alone: the refusal says that nothing of
     it was carried out, so sending its parts repeats nothing.
 
     Args:
-        changes: At least one change, no two of one key.
-        write: The ``write_items`` caller of the step.
-        writer: Name of the writer plugin, for messages.
-        context: What the writer may know.
-        hook: The hook that is called, for messages.
+        changes: No two of one key.
+        call: How.
+
+    Raises:
+        FencedError: This process may not send any more; nothing of this call was sent.
     """
     if not changes:
         return Delivered(results={})
+    if not call.before(len(changes)):
+        return Delivered(results=_all(changes, lambda key: Deferred(key=key, reason="not sent: the run was to stop")))
     try:
-        answer = write(items=changes, context=context)
+        answer = call.stage.call(items=changes, context=call.context)
     except PermanentError as error:
         if len(changes) > 1:
-            return _halve(changes, write, writer, context, hook)
+            return _halve(changes, call)
         return _failed(changes, error)
     except BaseException as error:  # noqa: BLE001 - also Ctrl-C: what was being sent must be recorded as in doubt
         return _failed(changes, error)
-    return _check(changes, answer, writer, hook)
+    return _check(changes, answer, call)
 
 
 def _failed(changes: Sequence[Change], error: BaseException) -> Delivered:
@@ -92,13 +106,11 @@ def _failed(changes: Sequence[Change], error: BaseException) -> Delivered:
     return Delivered(results=_all(changes, lambda key: Unknown(key=key, reason=reason)), stop=error)
 
 
-def _halve(
-    changes: Sequence[Change], write: Callable[..., Any], writer: str, context: StepContext, hook: str
-) -> Delivered:
+def _halve(changes: Sequence[Change], call: Call) -> Delivered:
     results: dict[Key, WriteResult] = {}
     middle = len(changes) // 2
     for half in (changes[:middle], changes[middle:]):
-        part = deliver(half, write, writer, context, hook=hook)
+        part = deliver(half, call)
         results |= part.results
         if part.stop is not None:
             unsent = [change for change in changes if change.key not in results]
@@ -115,9 +127,9 @@ def _one_bad(changes: Sequence[Change], error: ItemError) -> Delivered:
     return Delivered(results=results, stop=error if len(changes) > 1 else None)
 
 
-def _check(changes: Sequence[Change], answer: Any, writer: str, hook: str) -> Delivered:
+def _check(changes: Sequence[Change], answer: Any, call: Call) -> Delivered:
     def broken(found: str, expected: str) -> HookContractError:
-        return HookContractError(writer, hook, found, expected)
+        return HookContractError(call.stage.plugin, call.hook, found, expected)
 
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict) or not hasattr(answer, "__len__"):
         error = broken(describe(answer), "a sequence with one result for each change")
@@ -128,6 +140,8 @@ def _check(changes: Sequence[Change], answer: Any, writer: str, hook: str) -> De
     for result in answer:
         if not isinstance(result, _RESULTS):
             stop = stop or broken(describe(result), "Written, Rejected, Deferred, Unknown, Conflict or Gone")
+        elif (flaw := _flaw_of(result)) is not None:
+            stop = stop or broken(*flaw)
         elif result.key not in due:
             stop = stop or broken(f"a result for {result.key!r}, which is not in the chunk", "the changes' own keys")
         elif result.key in results:
@@ -143,6 +157,17 @@ def _check(changes: Sequence[Change], answer: Any, writer: str, hook: str) -> De
         )
         results |= _all(missing, lambda key: Unknown(key=key, reason="the writer gave no result"))
     return Delivered(results=results, stop=stop)
+
+
+def _flaw_of(result: Any) -> tuple[str, str] | None:
+    """What is wrong within a result, and what was expected; attrs does not look at types."""
+    kind = type(result).__name__
+    if not isinstance(result.key, tuple):
+        return f"{kind} with a key of type {type(result.key).__name__}", "key=change.key, a tuple"
+    for name in ("code", "reason"):
+        if hasattr(result, name) and not isinstance(getattr(result, name), str):
+            return f"{kind} with a {name} of type {type(getattr(result, name)).__name__}", "text"
+    return None
 
 
 def _all(changes: Iterable[Change], make: Callable[[Key], WriteResult]) -> dict[Key, WriteResult]:

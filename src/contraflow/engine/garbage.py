@@ -7,6 +7,7 @@ again and again looks in vain through all that the process holds: an eighth of a
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,13 +15,25 @@ _ALLOCATIONS = 50_000
 """More than a chunk of 1,000 items leaves behind, so that what is found is true garbage; at most some 10 MB of it."""
 
 
+_lock = threading.Lock()
+_running = 0
+_before = gc.get_threshold()
+
+
 @contextmanager
 def rare_collections() -> Iterator[None]:
     """Let the collector look only after many allocations; what the program has set stays if that is rarer still."""
-    before = gc.get_threshold()
-    if 0 < before[0] < _ALLOCATIONS:
-        gc.set_threshold(_ALLOCATIONS, *before[1:])
+    global _running, _before
+    with _lock:
+        _running += 1
+        if _running == 1:  # of several runs in threads of one process the first changes it, and the last puts it back
+            _before = gc.get_threshold()
+            if 0 < _before[0] < _ALLOCATIONS:
+                gc.set_threshold(_ALLOCATIONS, *_before[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        with _lock:
+            _running -= 1
+            if _running == 0:
+                gc.set_threshold(*_before)

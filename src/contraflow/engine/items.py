@@ -31,7 +31,7 @@ from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import StepContext
+from contraflow_hookspecs import StepContext, Unknown
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
 """Every item read has exactly one of these at the end."""
@@ -250,7 +250,13 @@ class ItemLoop:
             return Sent(intended=(), results={})
 
         settle = partial(self._recorder.between_attempts, in_flight)
-        return self._sender.send(list(chunk.intended.values()), settle)
+        try:
+            return self._sender.send(list(chunk.intended.values()), settle)
+        except BaseException as error:  # noqa: BLE001 - recorded with what else is in flight, and raised then
+            left = list(in_flight.open.values())
+            reason = f"{type(error).__name__}: {error}"
+            results = {each.change.key: Unknown(key=each.change.key, reason=reason) for each in left}
+            return Sent(intended=left, results=results, stop=error)
 
     def _finish(self, landed: list[Landed]) -> None:
         """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""

@@ -80,7 +80,8 @@ class Preparation:
             return
         first: str | None = None
         for prepared in self._read(self.context):
-            first = first or prepared.key_text
+            if first is None and prepared.key != NO_KEY:
+                first = prepared.key_text
             yield prepared
         last = encode_key(checkpoint)
         for prepared in self._read(attrs.evolve(self.context, checkpoint=None)):

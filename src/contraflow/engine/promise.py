@@ -29,6 +29,11 @@ class Promise(enum.Enum):
         return _WORDS[self]
 
     @property
+    def sentence(self) -> str:
+        """The promise with its class, as check and sync show it."""
+        return f"class {self.value}, {self.words}"
+
+    @property
     def recovery(self) -> str:
         """What the next run does about an item whose fate is unknown, for people."""
         return _RECOVERY[self]

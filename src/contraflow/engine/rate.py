@@ -28,14 +28,13 @@ class RateLimiter:
     _free_at: float = attrs.field(default=0.0, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
-    def wait(self, items: int) -> None:
-        """Wait until a call with so many items may begin."""
+    def wait(self, items: int) -> bool:
+        """Wait until a call with so many items may begin; false if the run is to stop instead."""
         if self.rate is None:
-            return
+            return True
         cost = (items if self.rate.counts_items else 1) / self.rate.per_second
         with self._lock:
             now = self.clock()
             begin = max(self._free_at, now)
             self._free_at = begin + cost
-        if begin > now:
-            self.stop.wait(begin - now)
+        return begin <= now or not self.stop.wait(begin - now)

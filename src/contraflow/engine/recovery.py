@@ -13,7 +13,7 @@ import attrs
 
 from contraflow.assembly import Stage
 from contraflow.engine.comparison import Intended
-from contraflow.engine.delivery import deliver
+from contraflow.engine.delivery import Call, deliver
 from contraflow.engine.in_flight import InFlight, intended_of
 from contraflow.engine.promise import Promise
 from contraflow.engine.sending import Sender
@@ -124,7 +124,8 @@ class Recovery:
         if self.confirm is None or not left:
             return ()
         changes = [each.change for each in left]
-        answer = deliver(changes, self.confirm.call, self.confirm.plugin, self.context, hook="confirm_items")
+        call = Call(stage=self.confirm, context=self.context, before=self.sender.before_call, hook="confirm_items")
+        answer = deliver(changes, call)
         if answer.stop is not None:
             raise answer.stop
         absent = [each for each in left if isinstance(answer.results[each.change.key], Deferred)]

@@ -6,6 +6,7 @@ Full jitter is Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -43,6 +44,7 @@ class Retries:
     policy: RetryPolicy
     stop: StopRequest
     _spent: float = attrs.field(default=0.0, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def run(self, attempt: Callable[[], _R]) -> _R:
         """Call ``attempt`` until nothing is left to be done again, or patience is at its end.
@@ -73,7 +75,8 @@ class Retries:
         return too_long or self.stop.is_set or self._spent >= self.policy.budget
 
     def _sleep(self, seconds: float) -> None:
-        self._spent += seconds
+        with self._lock:
+            self._spent += seconds
         self.stop.wait(seconds)
 
 

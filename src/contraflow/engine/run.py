@@ -153,8 +153,9 @@ class Synchronisation:
                 request = _request(recorded)
                 try:
                     steps = step_requests(self.job, request, self.source)
-                except ConfigError:
-                    # It was valid when it was recorded; the project has changed since. Nobody is there to be told.
+                except ConfigError as error:
+                    # It was valid when it was recorded; the project has changed since.
+                    _log.warning("a recorded request cannot be carried out any more: %s", self.redact(str(error)))
                     self.ledger.finish_request(leadership.lease, recorded.id)
                     continue
                 if self._execute(request, steps, leadership).status is not BatchStatus.COMPLETED:

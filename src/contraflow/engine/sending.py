@@ -12,7 +12,7 @@ import attrs
 
 from contraflow.assembly import Stage
 from contraflow.engine.comparison import Intended
-from contraflow.engine.delivery import Delivered, deliver
+from contraflow.engine.delivery import Call, Delivered, deliver
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.retry import Retries
 from contraflow.engine.stopping import StopRequest
@@ -86,14 +86,23 @@ class Sender:
         last = self.retries.run(one_round)
         return Sent(intended=last.intended, results=last.delivered.results, stop=last.delivered.stop)
 
-    def _round(self, intended: Sequence[Intended], attempt: int) -> _Round:
-        self.limiter.wait(len(intended))
+    def before_call(self, items: int) -> bool:
+        """Wait until a call with so many items may begin; false if the run is to stop.
+
+        Raises:
+            FencedError: This process may not send any more.
+        """
+        may_begin = self.limiter.wait(items)
         self.check()
+        return may_begin
+
+    def _round(self, intended: Sequence[Intended], attempt: int) -> _Round:
         changes = [
             each.change if each.change.attempt == attempt else attrs.evolve(each.change, attempt=attempt)
             for each in intended
         ]
-        delivered = deliver(changes, self.writer.call, self.writer.plugin, attrs.evolve(self.context, attempt=attempt))
+        call = Call(stage=self.writer, context=attrs.evolve(self.context, attempt=attempt), before=self.before_call)
+        delivered = deliver(changes, call)
         deferred = [result for result in delivered.results.values() if isinstance(result, Deferred)]
         may_go_on = delivered.stop is None or isinstance(delivered.stop, TransientError)
         waits = [result.retry_after for result in deferred if result.retry_after is not None]

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from contraflow.assembly import RunnableStep
+from contraflow.assembly import RunnableStep, Stage
+from contraflow.contract import describe
 from contraflow.engine.garbage import rare_collections
 from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
@@ -17,7 +18,7 @@ from contraflow.engine.promise import lifetime_of, promise_of
 from contraflow.engine.settlement import Settled
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.stopping import StopRequest, StopRequestedError
-from contraflow.errors import ContraflowError, LedgerError
+from contraflow.errors import ContraflowError, HookContractError, LedgerError
 from contraflow.ledger import Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.plugins import Plugins
@@ -141,18 +142,28 @@ class StepRun:
         if self.step.counter is None:
             return None
         # All of them, since a resumed step also looks at what lies before its checkpoint.
-        total: int | None = self.step.counter.call(context=attrs.evolve(self.context, checkpoint=None))
+        total = self.step.counter.call(context=attrs.evolve(self.context, checkpoint=None))
+        if total is not None and (type(total) is not int or total < 0):
+            raise HookContractError(
+                self.step.counter.plugin, "count_items", describe(total), "a number of items, or None"
+            )
         return total
 
     def _run(self) -> None:
         if self.step.run is not None:
-            self._run_tasklet(self.step.run.call(context=self.context))
+            self._run_tasklet(self.step.run)
         else:
             self._run_items()
 
-    def _run_tasklet(self, counts: object) -> None:
-        if isinstance(counts, Mapping):
-            self._counts.update({str(name): int(number) for name, number in counts.items()})
+    def _run_tasklet(self, stage: Stage) -> None:
+        answer = stage.call(context=self.context)
+        if answer is None:
+            return
+        if not isinstance(answer, Mapping) or not all(type(number) is int for number in answer.values()):
+            raise HookContractError(
+                stage.plugin, "run_step", describe(answer), "a mapping of names to whole numbers, or None"
+            )
+        self._counts.update({str(name): number for name, number in answer.items()})
 
     def _run_items(self) -> None:
         step, record = self.step, self._record
