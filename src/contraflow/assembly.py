@@ -38,6 +38,16 @@ _ITEM_ALIASES = frozenset(
         r"Akeneo\Tool\Component\Batch\Step\ItemStep",
     }
 )
+_TASKLET = "tasklet"
+_TASKLET_ALIASES = frozenset(
+    {
+        _TASKLET,
+        r"Akeneo\Bundle\BatchBundle\Step\TaskletStep",
+        r"Akeneo\Component\Batch\Step\TaskletStep",
+        r"Akeneo\Tool\Component\Connector\Step\TaskletStep",
+        r"Pim\Component\Connector\Step\TaskletStep",
+    }
+)
 _BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
 _OPTIONAL = (("reader", "counter", "count_items"), ("writer", "confirmer", "confirm_items"))
@@ -263,12 +273,20 @@ class _Steps:
 
     def _stages(self, step: StepDefinition) -> Iterator[tuple[str, Stage]]:
         kind = step.step_class or _ITEM
-        if self._config.classes.get(kind, kind).removeprefix("\\") not in _ITEM_ALIASES:
+        meant = self._config.classes.get(kind, kind).removeprefix("\\")
+        if meant not in _ITEM_ALIASES | _TASKLET_ALIASES:
             yield from self._stages_of_class(step, kind)
         elif "reader" not in step.services and len(step.services) == 1:
             role, service = next(iter(step.services.items()))
             yield from self._tasklet(
                 step, service, f"service '{role}'", step.service_locations.get(role, step.location)
+            )
+        elif meant in _TASKLET_ALIASES:
+            self._problem(
+                f"step '{step.key}' is a tasklet",
+                step.location,
+                found=f"services: {', '.join(step.services) or 'none'}",
+                expected="one service, that implements run_step",
             )
         else:
             yield from self._item_stages(step)
@@ -338,7 +356,7 @@ class _Steps:
         found, hint = self._plugins.explain_missing(plugin)
         if plugin != name:
             found = f"'{plugin}', as the project file translates it: {found}"
-        near = near_match(name, {_ITEM, *self._config.classes}) if what == "class" else None
+        near = near_match(name, {_ITEM, _TASKLET, *self._config.classes}) if what == "class" else None
         self._problem(
             f"step '{step.key}': {what} '{name}' is not provided",
             location,

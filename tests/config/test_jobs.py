@@ -506,3 +506,20 @@ def test_a_mapping_that_cannot_be_honoured() -> None:
     ]:
         with pytest.raises(ConfigError, match=said):
             parse_jobs(definition, name="acme")  # type: ignore[arg-type]
+
+
+def test_jobs_of_two_connectors_are_two_jobs(tmp_path) -> None:
+    job = "j: {{type: export, steps: {{{step}: {{services: {{run: x}}}}}}}}"
+    text = f"connector:\n    name: {{name}}\n    jobs:\n        {job}\n"
+    files = []
+    for name, step in (("one", "a"), ("two", "b"), ("one", "c")):
+        file = tmp_path / f"{step}.yml"
+        file.write_text(text.format(name=name, step=step))
+        files.append(file)
+    bare = tmp_path / "bare.yml"
+    bare.write_text("j: {type: export, steps: {d: {services: {run: x}}}}\n")
+    jobs = load_jobs([*files, bare])
+    assert {name: [step.key for step in job.steps] for name, job in jobs.items()} == {
+        "j": ["a", "c", "d"],
+        "two:j": ["b"],
+    }

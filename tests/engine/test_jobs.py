@@ -76,6 +76,16 @@ def test_ids_in_every_form_are_honoured_by_every_reader(shop, reader, ids, expec
     assert keys(shop) == expected
 
 
+def test_ids_that_are_not_there_are_counted(shop) -> None:
+    execution = shop.sync(ids=[1, 77, 99])
+    assert {name: number for name, number in execution.counts.items() if number} == {
+        "read": 1,
+        "written": 1,
+        "created": 1,
+        "missing": 2,
+    }
+
+
 def test_ids_among_the_parameters_are_the_ancestors_way(shop) -> None:
     shop.reader = "entity.by_id"
     shop.sync(parameters={"id": 1, "ids": [3]})
@@ -418,3 +428,13 @@ def test_a_headline_can_be_of_chosen_steps(shop, first, second, headline) -> Non
     assert [step.counts["written"] for step in execution.steps] == [3, 3]
     with shop.project() as project:
         assert project.executions() == [execution]
+
+
+@pytest.mark.parametrize("step_class", ["tasklet", r"Akeneo\Component\Batch\Step\TaskletStep"])
+def test_a_tasklet_step_is_known_by_its_class(shop, step_class) -> None:
+    shop.plugins["purge"] = Tasklet({"purged": 1})
+    shop.steps = {"purge": {"class": step_class, "services": {"tasklet": "purge"}}}
+    assert shop.sync().steps[0].counts == {"purged": 1}
+    shop.steps = {"purge": {"class": step_class, "services": {"reader": "entity.all", "writer": "remote"}}}
+    with pytest.raises(ConfigError, match="step 'purge' is a tasklet"):
+        shop.sync()

@@ -59,7 +59,7 @@ def _wrapped_jobs(name: str, node: Node, problems: list[Problem]) -> list[JobDef
     if mapping is None:
         return []
     section = Section(mapping, WRAPPER_KEYS, problems, what=f"'{name}'")
-    section.text("name", show=True)
+    connector = section.text("name", show=True)
     value = section.node_of("jobs")
     jobs: list[JobDefinition] = []
     if isinstance(value, ListNode):
@@ -70,7 +70,7 @@ def _wrapped_jobs(name: str, node: Node, problems: list[Problem]) -> list[JobDef
         for alias, job in ({} if named is None else named.entries).items():
             jobs += _read_job(alias, job, problems)
     _refuse_twins(jobs, problems)
-    return jobs
+    return [attrs.evolve(job, connector=connector) for job in jobs]
 
 
 def _read_listed_job(node: Node, problems: list[Problem]) -> list[JobDefinition]:

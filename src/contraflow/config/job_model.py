@@ -81,6 +81,8 @@ class JobDefinition:
 
     name: str
     title: str | None = None
+    connector: str | None = None
+    """The name that the ancestor's wrapper around ``jobs`` bears: jobs of two connectors are two, whatever their names."""
     type: str = EXPORT
     steps: tuple[StepDefinition, ...] = ()
     """In the order in which they run; a job without steps loads, and cannot be run."""

@@ -24,7 +24,8 @@ def load_jobs(files: Iterable[str | os.PathLike[str]]) -> Mapping[str, JobDefini
     The same name and type in several files is one job: the steps of later files are appended, and the first title is
     kept. A step whose key the job already has is then called ``key_2``, and so on. The same name with another type is
     another job: the mapping has the one of type ``export`` (without one, the first) under the bare name, and each other
-    under ``type:name``.
+    under ``type:name``. So are two jobs of one name and type in wrappers with different names: the first has the bare name,
+    the others ``connector:name``.
 
     Args:
         files: The files, in the order in which steps are appended; a file named twice is read once.
@@ -90,12 +91,17 @@ def _definitions(top: MappingNode, problems: list[Problem]) -> list[JobDefinitio
 
 
 def _merged(definitions: Iterable[JobDefinition]) -> list[JobDefinition]:
-    """One definition for each name and type."""
-    jobs: dict[tuple[str, str], JobDefinition] = {}
+    """One definition for each name, type and connector; a job without connector belongs to the first of its name."""
+    jobs: dict[tuple[str, str], list[JobDefinition]] = {}
     for job in definitions:
-        identity = (job.name, job.type)
-        jobs[identity] = _appended(jobs[identity], job) if identity in jobs else job
-    return list(jobs.values())
+        namesakes = jobs.setdefault((job.name, job.type), [])
+        for number, other in enumerate(namesakes):
+            if None in (job.connector, other.connector) or job.connector == other.connector:
+                namesakes[number] = _appended(other, job)
+                break
+        else:
+            namesakes.append(job)
+    return [job for namesakes in jobs.values() for job in namesakes]
 
 
 def _appended(job: JobDefinition, more: JobDefinition) -> JobDefinition:
@@ -103,7 +109,11 @@ def _appended(job: JobDefinition, more: JobDefinition) -> JobDefinition:
     for step in more.steps:
         steps.append(renamed(step, {other.key for other in steps}))
     return attrs.evolve(
-        job, title=job.title or more.title, steps=tuple(steps), warnings=(*job.warnings, *more.warnings)
+        job,
+        title=job.title or more.title,
+        connector=job.connector or more.connector,
+        steps=tuple(steps),
+        warnings=(*job.warnings, *more.warnings),
     )
 
 
@@ -115,7 +125,13 @@ def _by_name(jobs: list[JobDefinition], problems: list[Problem]) -> dict[str, Jo
             owners[job.name] = job
     named: dict[str, JobDefinition] = {}
     for job in jobs:
-        name = job.name if owners[job.name] is job else f"{job.type}:{job.name}"
+        owner = owners[job.name]
+        if owner is job:
+            name = job.name
+        elif owner.type == job.type:
+            name = f"{job.connector}:{job.name}"
+        else:
+            name = f"{job.type}:{job.name}"
         if name in named:
             message = f"two jobs would be called '{name}'"
             problems.append(Problem(message=message, location=job.location, hint="rename one of them"))

@@ -154,6 +154,9 @@ class ItemLoop:
         finally:
             with suppress(LedgerError):  # if not even this can be written, there are better reasons to report
                 self.ledger.end_in_order(self.lease, self.record.stream_id)
+        ids = self.context.filter.ids
+        if ids is not None and len(ids) > preparation.items_read:
+            self.counts["missing"] = len(ids) - preparation.items_read
         outcomes = sum(self.counts[outcome] for outcome in OUTCOMES)
         if outcomes != preparation.items_read:
             raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
