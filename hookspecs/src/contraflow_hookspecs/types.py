@@ -268,8 +268,8 @@ class StepExecution:
     status: BatchStatus
     counts: Mapping[str, int] = _EMPTY
     """Items by outcome: ``read`` is the sum of ``written``, ``unchanged``, ``filtered``, ``coalesced``, ``rejected``,
-    ``deferred`` and ``in_doubt``; ``created``, ``updated`` and ``deleted`` split ``written``. Beside them ``missing``, ids that
-    were asked for and not found, and ``recovered``, items of an earlier execution of which it is now known what became."""
+    ``deferred`` and ``in_doubt``; ``created``, ``updated`` and ``deleted`` split ``written``. Beside them ``missing``, ids
+    that were asked for and not found, and ``recovered``, items of an earlier execution whose fate is now known."""
     total: int | None = None
     """How many items the reader expects; ``None`` if it cannot say."""
     exit_code: str = "UNKNOWN"
