@@ -100,7 +100,7 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
             yield Finding(subject=where, problems=_problems_of(error))
             continue
         note = _counted(len(job.steps), "step", "steps") + ("" if integration.enabled else ", disabled")
-        promise = tuple(each.words for each in project.promise(job))
+        promise = tuple(each.sentence for each in project.promise(job))
         yield Finding(subject=where, problems=problems, note=note, promise=promise)
         if connect and not problems and integration.enabled:
             yield _connection(project, job, where)

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -94,15 +94,31 @@ def process_item(item, context):
     return {name: value for name, value in item.data.items() if value is not None}
 
 
-@hookimpl
-def write_items(items, context):
+def store(items, context):
     path = Path(context.settings.path)
     records = json.loads(path.read_text()) if path.exists() else {}
     for change in items:
         records["/".join(map(str, change.key))] = dict(change.payload)
     path.write_text(json.dumps(records, sort_keys=True))
     return [Written(key=change.key) for change in items]
+
+
+@hookimpl
+def write_items(items, context):
+    return store(items, context)
 """
+
+GATED = """
+import time
+
+@hookimpl
+def write_items(items, context):
+    print("writing", flush=True)
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return store(items, context)
+"""
+"""A connector that writes when a file ``go`` is there."""
 
 SHOP = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
@@ -159,6 +175,24 @@ class ProjectOnDisk:
             timeout=60,
         )
 
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that is under way in a process of its own, and in which the connector has said "writing"."""
+        with subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "writing\n"
+                yield process
+            finally:
+                process.kill()
+
     def command(self, *arguments: str) -> Sequence[str]:
         return [sys.executable, "-m", "contraflow", *arguments]
 
@@ -195,6 +229,13 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each.formatter, RedactingFormatter)]:
         root.removeHandler(handler)
+
+
+@pytest.fixture
+def gated(project: ProjectOnDisk) -> ProjectOnDisk:
+    """A project whose remote answers only when there is a file ``go``."""
+    project.connector(GATED)
+    return project
 
 
 @pytest.fixture

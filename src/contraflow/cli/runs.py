@@ -67,6 +67,18 @@ def print_summary(execution: JobExecution, promises: Sequence[Promise], code: in
     for error in execution.errors:
         click.echo(f"  {printable(error)}")
     for promise in promises:
-        click.echo(f"Promise: {promise.words}.")
+        click.echo(f"Promise: {promise.sentence}.")
     if code != OK:
         click.echo(f"Exit code {code}: {MEANINGS[code]}.")
+
+
+def refuse_misplaced_options(context: click.Context) -> None:
+    """Refuse options before a command of a group: they would be the group's own, and change nothing."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name and context.get_parameter_source(option.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = f"{context.info_name} {context.invoked_subcommand}"
+        raise click.UsageError(f"{', '.join(given)}: options go behind the command: contraflow {name} …", context)

@@ -10,7 +10,7 @@ import click
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import OK, exit_code
 from contraflow.cli.output import json_option, load_project, moment, print_json, print_table, printable
-from contraflow.cli.runs import in_order, print_summary, summary
+from contraflow.cli.runs import in_order, print_summary, refuse_misplaced_options, summary
 
 if TYPE_CHECKING:
     from contraflow.ledger import DeadLetter
@@ -34,8 +34,10 @@ def command(context: click.Context, integration: str | None, limit: int, as_json
     sent. Mend the record, and the next sync tries it again by itself. Mend the mapping or the remote, and run `contraflow
     dead-letters retry`. When the item goes through, its dead letter goes away.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_letters, integration=integration, limit=limit, as_json=as_json)
+    if context.invoked_subcommand is not None:
+        refuse_misplaced_options(context)
+        return
+    context.invoke(list_letters, integration=integration, limit=limit, as_json=as_json)
 
 
 @command.command("list", short_help="List them, oldest first.")

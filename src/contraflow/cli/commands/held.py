@@ -8,6 +8,7 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.output import json_option, load_project, print_json, print_table
+from contraflow.cli.runs import refuse_misplaced_options
 
 if TYPE_CHECKING:
     from contraflow.ledger import Verdict
@@ -26,8 +27,10 @@ def command(context: click.Context, integration: str | None, limit: int, as_json
     An item is held when it was sent, no answer came that could be believed, and the remote can neither recognise a repeated
     sending nor be asked: to send it again might do it twice. Look at the remote, and say what you found.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_held, integration=integration, limit=limit, as_json=as_json)
+    if context.invoked_subcommand is not None:
+        refuse_misplaced_options(context)
+        return
+    context.invoke(list_held, integration=integration, limit=limit, as_json=as_json)
 
 
 @command.command("list", short_help="List them.")
