@@ -148,6 +148,13 @@ class ProjectOnDisk:
         """Let the connector behave otherwise: a hook that is defined again replaces the one above."""
         self.write("crm.py", "\n\n".join((CONNECTOR, *map(dedent, hooks))))
 
+    def capabilities(self, capabilities: str, *hooks: str) -> None:
+        """Let the connector declare something else of its remote, and behave otherwise."""
+        self.connector(*hooks)
+        self.replace(
+            "crm.py", "Capabilities(idempotency=Idempotency.UPSERT,", f"Capabilities({capabilities},".replace("(,", "(")
+        )
+
     def sql(self, script: str, database: str = "shop.db") -> None:
         with closing(sqlite3.connect(self.directory / database)) as connection:
             connection.executescript(script)

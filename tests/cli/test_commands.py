@@ -13,14 +13,8 @@ import pytest
 from contraflow import __version__
 from contraflow.cli.app import COMMANDS
 from contraflow.cli.exit_codes import MEANINGS
+from contraflow.engine.promise import Promise
 
-REJECTING = """
-@hookimpl
-def process_item(item, context):
-    if item.data.get("id") == 2:
-        raise ItemError("no e-mail address", code="no_email")
-    return dict(item.data)
-"""
 UNSURE = """
 @hookimpl
 def write_items(items, context):
@@ -111,6 +105,7 @@ def test_check_goes_through_everything_and_writes_nothing(project: Any) -> None:
         "ok       source: connected; 2 entities",
         "ok       ledger: not there yet; the first run makes it",
         "ok       integration acme, job crm_export: 2 steps",
+        f"         promise: {Promise.STATE_SAFE.sentence}",
         "",
         "Everything is in order.",
     ]
@@ -161,6 +156,64 @@ def test_check_connect_asks_the_remote(project: Any, hook: str, code: int, said:
     assert findings["ok"] is (code == 0)
     assert findings["findings"][-1]["subject"] == "integration acme, job crm_export, connection"
     assert "connection" not in project.run("check").stdout, "nobody is asked without --connect"
+
+
+OTHERS = """
+unused:
+    steps:
+        one: {services: {reader: entity.all, processor: crm, writer: crmm}}
+        two: {class: acme.sweep, services: {sweeper: broom}}
+unused_and_good:
+    steps: {one: {services: {reader: entity.all, processor: crm, writer: crm}}}
+nightly_import:
+    type: import
+    steps: {one: {services: {reader: acme.read, processor: acme.process, writer: acme.write}}}
+"""
+
+
+def test_check_looks_at_jobs_that_no_integration_uses(project: Any) -> None:
+    project.write("others.yml", OTHERS)
+    project.replace("contraflow.yaml", "[jobs.yml]", "[jobs.yml, others.yml]")
+    result = project.run("check")
+    assert result.exit_code == 0, "no job that could run is kept from it"
+    assert "warning  job unused\n         others.yml:4 (unused.steps.one.services.writer): " in result.stdout
+    assert "writer 'crmm' is not provided" in result.stdout
+    assert "did you mean 'crm'?" in result.stdout
+    assert "others.yml:5 " in result.stdout
+    assert "'acme.sweep' is not provided" in result.stdout
+    assert "ok       job unused_and_good: no integration uses it" in result.stdout
+    assert "ok       job nightly_import: of type import, so it is not run" in result.stdout
+    assert "acme.read" not in result.stdout
+    findings = {each["subject"]: each for each in project.json("check")["findings"]}
+    assert findings["job unused"]["fatal"] is False
+    assert len(findings["job unused"]["problems"]) >= 2
+    assert findings["integration acme, job crm_export"]["promise"][0].startswith("class B, state-safe: ")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "parameters", "words"),
+    [
+        ("idempotency=Idempotency.KEY", "", "class A, effectively once"),
+        ("confirm=True", "", "class C, confirmed once"),
+        ("", "", "class D, at most once, reported"),
+        ("", ", in_doubt: resend", "class E, at least once"),
+    ],
+)
+def test_check_and_sync_say_what_is_promised(project: Any, capabilities: str, parameters: str, words: str) -> None:
+    project.capabilities(capabilities)
+    jobs = (project.directory / "jobs.yml").read_text()
+    for entity in ("customer", "line"):
+        jobs = jobs.replace(f"entity: {entity}", f"entity: {entity}{parameters}")
+    project.write("jobs.yml", jobs)
+    assert f"         promise: {words}: " in project.run("check").stdout
+    assert f"Promise: {words}: " in project.run("sync", "acme", "--step", "customers").stdout
+
+
+def test_check_and_sync_name_each_promise_where_steps_differ(project: Any) -> None:
+    project.replace("jobs.yml", "entity: line", "entity: line, in_doubt: hold")
+    shown = project.run("check").stdout
+    assert "promise: class B, " in shown
+    assert "promise: class D, " in shown
 
 
 def test_jobs_lists_what_can_be_run(project: Any) -> None:
@@ -223,7 +276,12 @@ def test_plugins_works_outside_of_a_project_and_in_a_broken_one(project: Any) ->
 def test_before_the_first_run_there_is_nothing_to_ask(project: Any) -> None:
     assert project.run("status").stdout == "Nothing has run yet. `contraflow sync INTEGRATION` runs it.\n"
     assert project.run("dead-letters").stdout == "No dead letters.\n"
-    assert project.json("status") == {"executions": [], "items": []}
+    assert project.run("held").stdout == "No items are held.\n"
+    assert project.run("stop", "acme").stdout == "acme: nothing runs.\n"
+    assert project.run("dead-letters", "retry").stdout == "No dead letters.\n"
+    nothing = {"executions": [], "died": [], "running": [], "requests": [], "items": [], "dead_letters": 0}
+    assert project.json("status") == nothing
+    assert project.json("held") == {"held": []}
     assert project.json("dead-letters") == {"dead_letters": []}
     assert set(project.state().values()) == {None}, "asking makes no ledger"
 
@@ -246,20 +304,6 @@ def test_status_shows_runs_newest_first_and_what_is_in_doubt(project: Any) -> No
     assert counts == {("customers", "written"): 3, ("lines", "in_doubt"): 3}
     (doubtful,) = (each for each in answer["items"] if each["status"] == "in_doubt")
     assert sorted(doubtful["examples"]) == [["A", 1], ["A", 2], ["B", 1]]
-
-
-def test_a_dead_letter_stays_until_the_item_goes_through(project: Any) -> None:
-    project.connector(REJECTING)
-    for _ in range(2):
-        project.run("sync", "acme", "--step", "customers")
-    (letter,) = project.json("dead-letters", "--integration", "acme")["dead_letters"]
-    assert letter["key"] == [2]
-    assert (letter["code"], letter["reason"], letter["attempts"]) == ("no_email", "no e-mail address", 2)
-    row = project.run("dead-letters").stdout.splitlines()[2]
-    assert row.split() == ["acme", "customers", "2", "no_email", "2", "no", "e-mail", "address"]
-    project.connector()
-    assert project.run("sync", "acme", "--step", "customers", "--id", "2").exit_code == 0
-    assert project.run("dead-letters").stdout == "No dead letters.\n"
 
 
 def test_the_project_can_lie_elsewhere(project: Any, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
