@@ -66,6 +66,8 @@ class LedgerItem:
     """The version that it calls confirmed; ``None`` for none, -1 for one that the source never had."""
     remote_id: str | None = None
     dead_letter: bool = False
+    held: bool = False
+    """In doubt, and kept from being sent again by itself: no intent names it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +85,8 @@ class Evidence:
     """What the ledger should no longer hold: intents, leases."""
     refused: Collection[str] = ()
     """Records that the remote refuses for good: they may be listed in any class."""
+    blames: bool = False
+    """Whether the worker died so often over one item that it may be held in any class."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +95,7 @@ class Report:
 
     findings: Sequence[Finding]
     counts: Mapping[str, int]
-    """``records``, ``effects``, ``repeated`` (effects of a version that had been applied before), ``listed``."""
+    """``records``, ``effects``, ``repeated`` (effects of a version that had been applied before), ``listed``, ``held``."""
 
     def of(self, kind: Kind) -> list[Finding]:
         """The findings of one kind."""
@@ -121,6 +125,7 @@ def check(evidence: Evidence) -> Report:
         counts["effects"] += len(case.trace.effects)
         counts["repeated"] += case.repeated
         counts["listed"] += case.is_listed
+        counts["held"] += case.is_held
     for record in traces.keys() - evidence.source.keys():
         findings.append(Finding(kind=Kind.LEDGER_WRONG, record=record, detail="the source never had this record"))
     return Report(findings=findings, counts=counts)
@@ -134,7 +139,9 @@ class _Case:
         self.once = evidence.delivery_class in ONCE
         self.item = evidence.ledger.get(record)
         self.is_listed = self.item is not None and self.item.status in LISTED
-        self.is_certain = evidence.delivery_class in CERTAIN and record not in evidence.refused
+        self.is_held = self.is_listed and self.item is not None and self.item.held
+        blamed = self.is_held and evidence.blames
+        self.is_certain = not blamed and evidence.delivery_class in CERTAIN and record not in evidence.refused
         self.unique = len({_frozen(payload) for payload in versions}) == len(versions)
         """Whether a payload tells its version."""
         self.repeated = 0

@@ -34,7 +34,12 @@ def _benches(directory: Path, seed: int) -> Iterator[Make]:
     with ExitStack() as stack:
 
         def make(
-            delivery_class: str, ledger: str = "sqlite", *, setting: Setting | None = None, **options: Any
+            delivery_class: str,
+            ledger: str = "sqlite",
+            *,
+            setting: Setting | None = None,
+            workers: int = 1,
+            **options: Any,
         ) -> Bench:
             setting = setting or Setting(delivery_class=delivery_class, **options)
             place = directory / f"bench{len(list(directory.iterdir()))}"
@@ -47,7 +52,7 @@ def _benches(directory: Path, seed: int) -> Iterator[Make]:
                     if os.environ.get("CI") == "true":
                         raise
                     pytest.skip(str(error))
-            return stack.enter_context(bench(place, attrs.evolve(setting, seed=seed), ledger=url))
+            return stack.enter_context(bench(place, attrs.evolve(setting, seed=seed), ledger=url, workers=workers))
 
         yield make
 

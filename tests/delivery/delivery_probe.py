@@ -4,6 +4,7 @@ It is steered by the environment:
 
 =========================== ==================================================================================
 CONTRAFLOW_PROBE_POINT      ``NAME`` or ``NAME:HIT``: SIGKILL to ourselves when the point is reached for the HIT-th time
+CONTRAFLOW_PROBE_SIGNAL     another signal than SIGKILL, by its name: SIGSTOP freezes us
 CONTRAFLOW_PROBE_COUNTERS   a file of counters (:mod:`counters`), shared with the parent: what we are doing
 CONTRAFLOW_PROBE_MUTANT     the name of a broken variant of the protocol (:mod:`mutants`) that is to be run
 =========================== ==================================================================================
@@ -33,12 +34,15 @@ _WRITES = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM|REPLACE INTO)\s+\"?(cf
 class Probe:
     """Reports phases, and dies at its point."""
 
-    def __init__(self, point: str, counters: Path | None) -> None:
+    def __init__(self, point: str, counters: Path | None, how: signal.Signals = signal.SIGKILL) -> None:
+        self._signal = how
         name, _, hit = point.partition(":")
         self._moment = MOMENTS[name] if name else None
         self._left = int(hit or 1)
         self._counters = Counters(counters) if counters else None
         self._lock = threading.Lock()
+        self.heart = threading.RLock()
+        """Held during a heartbeat: who is frozen within a transaction would keep an SQLite file locked for all others."""
         self.has_read = False
         self.calls = 0
 
@@ -52,7 +56,8 @@ class Probe:
             with self._lock:
                 self._left -= 1
                 if self._left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    with self.heart:
+                        os.kill(os.getpid(), self._signal)
 
     def waits_for(self, *names: str) -> bool:
         return self._moment in names
@@ -151,9 +156,23 @@ def _watch_waits(probe: Probe) -> None:
     StopRequest.wait = wait  # type: ignore[method-assign]
 
 
+def _watch_heart(probe: Probe) -> None:
+    """The heartbeats, lest the process is frozen in one of them."""
+    from contraflow.engine.leadership import Leadership
+
+    original = Leadership._beat
+
+    def beat(self: Leadership) -> None:
+        with probe.heart:
+            original(self)
+
+    Leadership._beat = beat  # type: ignore[method-assign]
+
+
 def _start() -> Probe:
     counters = os.environ.get("CONTRAFLOW_PROBE_COUNTERS")
-    probe = Probe(os.environ.get("CONTRAFLOW_PROBE_POINT", ""), Path(counters) if counters else None)
+    how = signal.Signals[os.environ.get("CONTRAFLOW_PROBE_SIGNAL", "SIGKILL")]
+    probe = Probe(os.environ.get("CONTRAFLOW_PROBE_POINT", ""), Path(counters) if counters else None, how)
     probe.phase("start")
     mutant = os.environ.get("CONTRAFLOW_PROBE_MUTANT")
     if mutant:
@@ -163,6 +182,7 @@ def _start() -> Probe:
     _watch_transactions(probe)
     _watch_wire(probe)
     _watch_waits(probe)
+    _watch_heart(probe)
     return probe
 
 

@@ -52,6 +52,11 @@ def read_ledger(url: str, history: dict[str, list[Payload]]) -> tuple[dict[str, 
             }
             dead = tables["cf_dead_letter"]
             buried = {row.key for row in connection.execute(select(dead.c.key))}
+            open_keys = {
+                item[0]
+                for row in connection.execute(select(tables["cf_intent"]))
+                for item in json.loads(row._mapping["items"])
+            }
             items = {}
             for row in connection.execute(select(tables["cf_item_state"])):
                 (key,) = json.loads(row.key)
@@ -60,6 +65,7 @@ def read_ledger(url: str, history: dict[str, list[Payload]]) -> tuple[dict[str, 
                     version=_version(row.fingerprint, history.get(str(key), [])),
                     remote_id=row.remote_id,
                     dead_letter=row.key in buried,
+                    held=row.status == "in_doubt" and row.key not in open_keys,
                 )
             return items, list(_residue(connection, tables, items))
     finally:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,29 @@ class Storm:
     seconds: float
 
 
+@attrs.frozen
+class Driver:
+    """A running ``worker.py``."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def tell(self, order: Mapping[str, Any]) -> None:
+        """Give an order."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the answer to an order."""
+        assert self.process.stdout is not None
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the worker's driver died; see {self.log}")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
 class NotFinishedError(AssertionError):
     """The worker did not come to an end within many undisturbed runs."""
 
@@ -98,16 +121,16 @@ class Bench:
         directory: Of the project.
         setting: What it is like.
         remote: Running.
-        driver: A running ``worker.py``.
+        drivers: Running; the second is for what two processes do at once.
         ledger: The ledger's URL.
     """
 
     def __init__(
-        self, directory: Path, setting: Setting, remote: FaultRemote, driver: subprocess.Popen[str], ledger: str
+        self, directory: Path, setting: Setting, remote: FaultRemote, drivers: Sequence[Driver], ledger: str
     ) -> None:
         self.directory, self.setting, self.remote = directory, setting, remote
         self.ledger = ledger
-        self._driver = driver
+        self._drivers = drivers
         self.random = random.Random(setting.seed)  # noqa: S311 - repeatable on purpose
         self.workload = Workload(path=directory / "source.db", seed=setting.seed, style=setting.style)
         self.workload.insert(setting.records)
@@ -125,6 +148,7 @@ class Bench:
         times: int = 1,
         point: str = "",
         mutant: str | None = None,
+        wait: bool = False,
     ) -> Life:
         """Let the worker live once.
 
@@ -134,23 +158,49 @@ class Bench:
             times: ... for the so-manyth time.
             point: Let it kill itself at this crash point, ``NAME`` or ``NAME:HIT``.
             mutant: The broken variant to run; ``None`` for the setting's.
+            wait: Whether it waits while another one runs the job.
         """
-        order: dict[str, Any] = {"environ": self.environ(point, mutant), "lease": self.setting.lease}
+        order = self._order(point, mutant, wait=wait)
         if after is not None:
             order["kill"] = {"after": after, **({"phase": phase, "times": times} if phase else {})}
-        assert self._driver.stdin is not None
-        assert self._driver.stdout is not None
-        self._driver.stdin.write(json.dumps(order) + "\n")
-        self._driver.stdin.flush()
-        answer = self._driver.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the worker's driver died; see {self.directory / 'driver.log'}")
-        return Life(**json.loads(answer))
+        self._drivers[0].tell(order)
+        return Life(**self._drivers[0].answer())
+
+    def race(self) -> list[Life]:
+        """Let two workers begin at the same moment."""
+        drivers = self._drivers[:2]
+        for driver in drivers:
+            driver.tell(self._order())
+        return [Life(**driver.answer()) for driver in drivers]
+
+    @contextmanager
+    def frozen(self, point: str, *, mutant: str = "") -> Iterator[list[Life]]:
+        """Freeze a second worker at a crash point as long as the context lasts.
+
+        Yields:
+            A list that has, after the context, what became of it.
+        """
+        driver, lives = self._drivers[1], []
+        order = self._order(point, mutant)
+        order["environ"]["CONTRAFLOW_PROBE_SIGNAL"] = "SIGSTOP"
+        driver.tell({**order, "freeze": True})
+        told = driver.answer()
+        if "frozen" not in told:
+            raise AssertionError(f"{point} was never reached: {told}")
+        try:
+            yield lives
+        finally:
+            driver.tell({"thaw": True})
+            lives.append(Life(**driver.answer()))
+
+    def _order(self, point: str = "", mutant: str | None = None, **more: Any) -> dict[str, Any]:
+        return {"environ": self.environ(point, mutant), "lease": self.setting.lease, **more}
 
     def environ(self, point: str = "", mutant: str | None = None) -> dict[str, str]:
         """What steers the probe."""
         return {
             "CONTRAFLOW_PROBE_POINT": point,
+            "CONTRAFLOW_PROBE_SIGNAL": "SIGKILL",
             "CONTRAFLOW_PROBE_COUNTERS": str(self.directory / "counters"),
             "CONTRAFLOW_PROBE_MUTANT": self.setting.mutant if mutant is None else mutant,
         }
@@ -251,30 +301,46 @@ class Bench:
         new, self._known = sorted(found - self._known), self._known | found
         return new
 
-    def check(self, *, refused: Collection[str] = ()) -> Report:
-        """What was promised and not kept; ``refused`` are the records that the remote refuses for good."""
-        return check(attrs.evolve(self.evidence(), refused=refused))
+    def check(self, *, refused: Collection[str] = (), blames: bool = False) -> Report:
+        """What was promised and not kept.
+
+        Args:
+            refused: The records that the remote refuses for good.
+            blames: Whether the worker died so often that items may be held for it.
+        """
+        return check(attrs.evolve(self.evidence(), refused=refused, blames=blames))
 
 
 @contextmanager
-def bench(directory: Path, setting: Setting, *, ledger: str | None = None) -> Iterator[Bench]:
+def bench(directory: Path, setting: Setting, *, ledger: str | None = None, workers: int = 1) -> Iterator[Bench]:
     """Set up a project, its remote and its worker.
 
     Args:
         directory: Empty.
         setting: What is to be tried.
         ledger: The ledger's URL; ``None`` for an SQLite file in the directory.
+        workers: How many there may be at a time: one, or two.
     """
     ledger = ledger or f"sqlite:///{directory / 'ledger.db'}"
     with ExitStack() as stack:
         Counters.create(directory / "counters").close()
-        driver = stack.enter_context(_driver(directory))  # takes a while to import everything; meanwhile:
+        # They take a while to import everything; meanwhile, the remote is begun.
+        drivers = [stack.enter_context(_driver(directory, number)) for number in range(workers)]
         remote = stack.enter_context(fault_remote(directory, setting.script))
-        _write_project(directory, setting, remote.url, ledger)
-        yield Bench(directory, setting, remote, driver, ledger)
+        write_project(directory, setting, remote.url, ledger)
+        yield Bench(directory, setting, remote, drivers, ledger)
 
 
-def _write_project(directory: Path, setting: Setting, url: str, ledger: str) -> None:
+def write_project(directory: Path, setting: Setting, url: str, ledger: str, *, probed: bool = True) -> None:
+    """Write the project's files.
+
+    Args:
+        directory: Where.
+        setting: What the bench is like.
+        url: The remote's.
+        ledger: The ledger's URL.
+        probed: Whether its runs are watched by the probe, which patches the whole process.
+    """
     fields = FIELDS[setting.style]
     integration = settings(
         setting.delivery_class,
@@ -299,7 +365,7 @@ def _write_project(directory: Path, setting: Setting, url: str, ledger: str) -> 
         "ledger": ledger,
         "entities": {"item": {"table": "item"}},
         "integrations": {"it": {"connector": "http", "settings": integration, "job": "items"}},
-        "plugins": {"probe": "delivery_probe"},
+        **({"plugins": {"probe": "delivery_probe"}} if probed else {}),
         "jobs": ["jobs.yml"],
     }
     (directory / "contraflow.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
@@ -307,24 +373,25 @@ def _write_project(directory: Path, setting: Setting, url: str, ledger: str) -> 
 
 
 @contextmanager
-def _driver(directory: Path) -> Iterator[subprocess.Popen[str]]:
+def _driver(directory: Path, number: int) -> Iterator[Driver]:
     environ = {**os.environ, "PYTHONPATH": _python_path()}
+    log = directory / f"driver{number}.log"
     with (
-        (directory / "driver.log").open("w") as log,
+        log.open("w") as errors,
         subprocess.Popen(
             [sys.executable, str(_HERE / "worker.py"), str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=errors,
             env=environ,
             text=True,
-        ) as driver,
+        ) as process,
     ):
         try:
-            yield driver
+            yield Driver(process, log)
         finally:
             with suppress(BrokenPipeError):
-                driver.communicate()
+                process.communicate()
 
 
 def _python_path() -> str:

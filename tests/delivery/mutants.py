@@ -139,12 +139,11 @@ def _without_intent(original: Any, ledger: Any, settlements: Any, **named: Any) 
 
 def _intent_goes_first(original: Any, ledger: Any, settlements: Any, **named: Any) -> Any:
     """The intent is deleted in a transaction of its own, before what became of it is recorded."""
-    from contraflow.ledger import intents
+    from contraflow.ledger.schema import intent
 
     with ledger._database.write() as connection:
-        for each in settlements:
-            if each.intent_id is not None:
-                intents.settle(connection, each.intent_id, each.unsettled, each.parts)
+        numbers = [each.intent_id for each in settlements if each.intent_id is not None]
+        connection.execute(intent.delete().where(intent.c.id.in_(numbers)))
     return _without_intent(original, ledger, settlements, **named)
 
 
@@ -171,6 +170,14 @@ def _checkpoint_first(original: Any, loop: Any, group: Any) -> Any:
     return original(loop, group)
 
 
+def _behind_the_checkpoint_alone(original: Any, preparation: Any) -> Any:
+    return preparation._read(preparation.context)
+
+
+def _anybody_may(original: Any, *arguments: Any, **named: Any) -> None:
+    return None
+
+
 _ONCE_MORE = frozenset({Kind.DOUBLED})
 _ANSWER_LOST = {"fault": "reset_after", "requests": [1]}
 _LATE = {"fault": "delay_before", "seconds": 0.4, "requests": [1]}
@@ -195,8 +202,11 @@ _ALL = (
     ),
     Mutant(
         name="checkpoint first",
-        what="the checkpoint moves before T1",
-        patches={"contraflow.engine.items:ItemLoop._intend": _checkpoint_first},
+        what="the checkpoint moves before T1, and nobody looks at what lies before it",
+        patches={
+            "contraflow.engine.items:ItemLoop._intend": _checkpoint_first,
+            "contraflow.engine.preparation:Preparation.__iter__": _behind_the_checkpoint_alone,
+        },
         scenario=Scenario(delivery_class="A", point="P4", undisturbed=1),
         caught_as=frozenset({Kind.LOST}),
     ),
@@ -285,7 +295,17 @@ _ALL = (
         scenario=Scenario(delivery_class="C", form="batch", rules=[_ANSWER_LOST]),
         caught_as=_ONCE_MORE,
     ),
+    Mutant(
+        name="no fence",
+        what="a process that was frozen past its lease goes on as if it still held it",
+        patches={
+            "contraflow.ledger.leases:prove": _anybody_may,
+            "contraflow.engine.leadership:Leadership.check": _anybody_may,
+        },
+        scenario=Scenario(delivery_class="B", point="P5", frozen=True),
+        caught_as=frozenset({Kind.STALE}),
+    ),
 )
 
 MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in _ALL}
-"""All mutants, by name. (A mutant without the fence is the business of the tests that freeze a worker.)"""
+"""All mutants, by name."""

@@ -17,6 +17,8 @@ class Scenario:
     delivery_class: str
     point: str = ""
     """Where the second life dies; empty if it only meets the faults."""
+    frozen: bool = False
+    """The second life does not die there: it is frozen, and wakes up after another has taken over and ended."""
     rules: Sequence[Mapping[str, Any]] = ()
     """The remote's faults during the second life."""
     form: str = "single"
@@ -28,6 +30,11 @@ class Scenario:
     again: str = ""
     """Where the third life dies, which finds what the second left."""
     records: int = 3
+
+    @property
+    def workers(self) -> int:
+        """How many the bench must have."""
+        return 2 if self.frozen else 1
 
     @property
     def setting(self) -> Setting:
@@ -61,12 +68,16 @@ def play(scenario: Scenario, bench: Bench, *, mutant: str = "") -> Report:
     assert first.result["status"] == "COMPLETED", first
     bench.change()
     bench.remote.script({"rules": list(scenario.rules)})
-    for point in filter(None, (scenario.point, scenario.again)):
+    for point in filter(None, (scenario.point, scenario.again) if not scenario.frozen else ()):
         life = bench.live(point=point, mutant=mutant)
         if life.signal is None:
             raise PointNotReachedError(f"{point}: {life}")
     if not scenario.point:
         bench.live(mutant=mutant)
+    if scenario.frozen:
+        with bench.frozen(scenario.point, mutant=mutant):
+            bench.change()
+            bench.live(wait=True)
     # What is on its way stays on its way; only new requests meet a sound remote.
     bench.remote.script({})
     for _ in range(scenario.changes_after):

@@ -1,6 +1,8 @@
 """The long run: many random kills of one delivery class, and what the checker says of them.
 
     python tests/delivery/soak.py --class A --kills 1000 --ledger sqlite --seed 7 --json FILE
+    python tests/delivery/soak.py --class C --races 200
+    python tests/delivery/soak.py --class C --freezes 40
 
 Ends with 0 if nothing was lost, doubled, stale, silent or wrong. The same seed chooses the same records, faults and aims;
 where exactly a kill falls, the machine decides.
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from checker import Kind, Report
+from contention import freeze, race
 from harness import Bench, Setting, Storm, bench
 from ledgers import postgresql_schema
 from remotes import FORMS
@@ -54,16 +57,23 @@ def soak(arguments: argparse.Namespace, directory: Path) -> dict[str, Any]:
         mutant=arguments.mutant,
         style=arguments.style,
     )
+    contended = bool(arguments.races or arguments.freezes)
     began = time.monotonic()
     with ExitStack() as stack:
         url = stack.enter_context(postgresql_schema()) if arguments.ledger == "postgresql" else None
-        trial = stack.enter_context(bench(directory, setting, ledger=url))
+        trial = stack.enter_context(bench(directory, setting, ledger=url, workers=2 if contended else 1))
         trial.live()
-        storm = trial.storm(arguments.kills, tell=_progress(arguments.kills))
+        ends: dict[str, int] = {}
+        storm = Storm(kills=0, lives=0, phases={}, seconds=0.0)
+        if contended:
+            ends = dict(race(trial, arguments.races) + freeze(trial, arguments.freezes))
+        else:
+            storm = trial.storm(arguments.kills, tell=_progress(arguments.kills))
         trial.remote.script({})
         trial.finish()
-        report = trial.check()
-        return _summary(arguments, trial, storm, report, time.monotonic() - began)
+        report = trial.check(blames=True)
+        summary = _summary(arguments, trial, storm, report, time.monotonic() - began)
+        return summary | ({"ends": ends} if contended else {})
 
 
 def recovered(ledger: str) -> int:
@@ -113,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Kill a worker many times, and look what became of the items.")
     parser.add_argument("--class", dest="delivery_class", choices=list("ABCDE"), required=True)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--races", type=int, default=0, help="instead: two workers begin at one moment, so many times")
+    parser.add_argument("--freezes", type=int, default=0, help="instead: one is frozen past its lease, so many times")
     parser.add_argument("--ledger", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--form", choices=FORMS, default="single")
     parser.add_argument("--style", choices=["rising", "cycling"], default="rising")
@@ -133,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     findings = ", ".join(f"{number} {name.lower()}" for name, number in summary["findings"].items())
     print(
         f"class {summary['class']} ({summary['form']}) on {summary['ledger']}, seed {summary['seed']}: "
-        f"{summary['kills']} kills in {summary['seconds']:.0f} s, {summary['effects']} effects: {findings}; "
+        f"{summary.get('ends') or str(summary['kills']) + ' kills'} in {summary['seconds']:.0f} s, "
+        f"{summary['effects']} effects: {findings}; "
         f"{summary['listed']} listed {summary['listed_as']}"
     )
     for example in summary["examples"]:

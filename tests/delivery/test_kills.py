@@ -22,7 +22,7 @@ def test_nothing_is_lost_doubled_or_silent(make_bench, seed, delivery_class, for
     storm = bench.storm(kills)
     bench.remote.script({})
     bench.finish()
-    report = bench.check()
+    report = bench.check(blames=True)
     assert [str(finding) for finding in report.findings] == [], storm
 
 

@@ -13,7 +13,7 @@ QUICK = ["no intent", "key without generation", "no quiesce", "held is sent agai
 @pytest.mark.parametrize("name", selected(list(MUTANTS), QUICK))
 def test_a_broken_protocol_is_caught(make_bench, name):
     mutant = MUTANTS[name]
-    bench = make_bench(mutant.scenario.delivery_class, setting=mutant.scenario.setting)
+    bench = make_bench(mutant.scenario.delivery_class, setting=mutant.scenario.setting, workers=mutant.scenario.workers)
     report = play(mutant.scenario, bench, mutant=name)
     assert (bench.directory / "counters.mutant").exists(), "the engine no longer calls what the mutant replaces"
     assert {finding.kind for finding in report.findings} & mutant.caught_as, [str(each) for each in report.findings]
@@ -22,5 +22,5 @@ def test_a_broken_protocol_is_caught(make_bench, name):
 @pytest.mark.parametrize("name", selected(list(MUTANTS), QUICK[:1]))
 def test_the_sound_protocol_passes_where_it_fails(make_bench, name):
     scenario = MUTANTS[name].scenario
-    report = play(scenario, make_bench(scenario.delivery_class, setting=scenario.setting))
+    report = play(scenario, make_bench(scenario.delivery_class, setting=scenario.setting, workers=scenario.workers))
     assert [str(each) for each in report.findings] == []

@@ -5,7 +5,8 @@
 Reads one JSON line for each life, ``{"environ": {...}, "lease": 1.0, "kill": {...}}``, and answers with one when it has
 ended. ``lease`` is the lease's lifetime in seconds. ``kill`` is missing (the life ends by itself), or has ``after``:
 seconds; and with ``phase`` and ``times`` those count from the moment when the worker enters that phase for the so-manyth
-time.
+time. With ``freeze`` the life is expected to stop itself with SIGSTOP; the answer comes when it has, and it goes on, to its
+end, at the order ``{"thaw": true}``. With ``wait`` it waits for another one that holds the job.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
 from counters import Counters
 
 _POLL = 0.0003
@@ -32,14 +34,14 @@ _KNOWN: frozenset[str] = frozenset()
 """The modules that this process has imported."""
 
 
-def live(directory: Path, environ: Mapping[str, str], lease: float) -> dict[str, Any]:
+def live(directory: Path, order: Mapping[str, Any]) -> dict[str, Any]:
     """One run of the integration, from loading the project on."""
     from contraflow.project import Project
 
-    os.environ.update(environ)
+    os.environ.update(order.get("environ", {}))
     with Project.load(directory) as project:
-        project.lease_lifetime = lease
-        execution = project.sync("it", everything=True)
+        project.lease_lifetime = order.get("lease", 30.0)
+        execution = project.sync("it", everything=True, wait=order.get("wait", False))
     return {
         "status": execution.status.value,
         "exit_code": execution.exit_code,
@@ -53,7 +55,7 @@ def _child(directory: Path, order: Mapping[str, Any], answer: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
-        result = live(directory, order.get("environ", {}), order.get("lease", 30.0))
+        result = live(directory, order)
     except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
         traceback.print_exc()
         result = {"status": "RAISED", "errors": [f"{type(error).__name__}: {error}"]}
@@ -62,35 +64,61 @@ def _child(directory: Path, order: Mapping[str, Any], answer: int) -> None:
     os._exit(0)
 
 
-def run(directory: Path, order: Mapping[str, Any], counters: Any) -> dict[str, Any]:
-    """Fork a life, kill it as ordered, and tell its end."""
+@attrs.frozen
+class Born:
+    """A life that goes on, in a child of this process."""
+
+    pid: int
+    pipe: Any
+    """Where it tells its result."""
+    began: float
+
+    def ended(self, counters: Counters, *, killed: bool = False) -> dict[str, Any]:
+        """Wait for the end, and tell it."""
+        with self.pipe:
+            text = self.pipe.readall()
+        _, status = os.waitpid(self.pid, 0)
+        dead = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        result = json.loads(text) if text else None
+        if result is not None:
+            _learn(result.pop("modules"))
+        return {
+            "killed": killed and dead == signal.SIGKILL,
+            "signal": dead,
+            "seconds": time.monotonic() - self.began,
+            "phase": counters.phase,
+            "result": result,
+        }
+
+
+def bear(directory: Path, order: Mapping[str, Any]) -> Born:
+    """Fork a life."""
     readable, writable = os.pipe()
-    counters.reset()
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
         os.close(readable)
         _child(directory, order, writable)
     os.close(writable)
+    return Born(pid, open(readable, "rb", buffering=0), began)  # noqa: PTH123 - a descriptor, closed at the end
+
+
+def run(life: Born, order: Mapping[str, Any], counters: Counters) -> dict[str, Any]:
+    """Kill a life as ordered, and tell its end."""
     kill = order.get("kill")
-    killed = False
-    with open(readable, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor
-        if kill is not None and _wait(pipe, kill, counters):
-            os.kill(pid, signal.SIGKILL)
-            killed = True
-        text = pipe.readall()
-        _, status = os.waitpid(pid, 0)
-    dead = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-    result = json.loads(text) if text else None
-    if result is not None:
-        _learn(result.pop("modules"))
-    return {
-        "killed": killed and dead == signal.SIGKILL,
-        "signal": dead,
-        "seconds": time.monotonic() - began,
-        "phase": counters.phase,
-        "result": result,
-    }
+    killed = kill is not None and _wait(life.pipe, kill, counters)
+    if killed:
+        os.kill(life.pid, signal.SIGKILL)
+    return life.ended(counters, killed=killed)
+
+
+def _is_frozen(life: Born) -> bool:
+    """Wait until a life has frozen itself; false if it never does."""
+    ended = os.waitid(os.P_PID, life.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if ended is None or ended.si_code != os.CLD_STOPPED:
+        return False
+    os.waitpid(life.pid, os.WUNTRACED)
+    return True
 
 
 def _wait(pipe: Any, kill: Mapping[str, Any], counters: Any) -> bool:
@@ -117,8 +145,19 @@ def main() -> None:
     directory = Path(sys.argv[1])
     counters = Counters(directory / "counters")
     _learn(("contraflow.engine.job", "contraflow.project", "contraflow_http.connector"))
+    frozen: Born | None = None
     for line in sys.stdin:
-        answer = run(directory, json.loads(line), counters)
+        order = json.loads(line)
+        if order.get("thaw") and frozen is not None:
+            os.kill(frozen.pid, signal.SIGCONT)
+            answer = frozen.ended(counters)
+        else:
+            counters.reset()
+            life = bear(directory, order)
+            if order.get("freeze") and _is_frozen(life):
+                frozen, answer = life, {"frozen": life.pid}
+            else:
+                answer = run(life, order, counters)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

@@ -1,0 +1,81 @@
+"""Runs within the test's own process, where nothing has to be killed: the project, its ledger and its remote are real."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from checker import Report, check
+from effect_log import read_log
+from evidence import gather
+from fault_process import FaultRemote
+from harness import Setting, write_project
+from workload import Workload
+
+from contraflow.project import Project
+from contraflow_hookspecs import JobExecution
+
+OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+
+
+@attrs.define(kw_only=True)
+class Direct:
+    """A project with one integration.
+
+    Args:
+        directory: Empty.
+        setting: What it is like.
+        remote: Running, and forgetful of what came before.
+    """
+
+    directory: Path
+    setting: Setting
+    remote: FaultRemote
+    workload: Workload = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.workload = Workload(path=self.directory / "source.db", seed=self.setting.seed, style=self.setting.style)
+        self.workload.insert(self.setting.records)
+
+    @property
+    def ledger(self) -> str:
+        """Its URL."""
+        return f"sqlite:///{self.directory / 'ledger.db'}"
+
+    def project(self, *, url: str | None = None) -> Project:
+        """Load the project as a new process would; ``url`` is where the remote is taken to be."""
+        write_project(self.directory, self.setting, url or self.remote.url, self.ledger, probed=False)
+        return Project.load(self.directory)
+
+    def run(self, *, url: str | None = None, **request: Any) -> JobExecution:
+        """One synchronisation."""
+        with self.project(url=url) as project:
+            return project.sync("it", **{"everything": True, **request})
+
+    def finish(self, *, most: int = 5) -> JobExecution:
+        """Run until there is nothing left to be done."""
+        for _ in range(most):
+            execution = self.run()
+            if not {"written", "deferred"} & outcomes(execution).keys():
+                return execution
+        raise AssertionError(f"not finished after {most} runs: {execution}")
+
+    def check(self, *, refused: Collection[str] = ()) -> Report:
+        """What was promised and not kept."""
+        self.remote.settle()
+        evidence = gather(self.setting.delivery_class, self.workload.path, self.remote.log, self.ledger)
+        return check(attrs.evolve(evidence, refused=refused))
+
+    @property
+    def requests(self) -> Sequence[Mapping[str, Any]]:
+        """The writes that came to the remote, the oldest first."""
+        return [
+            event for event in read_log(self.remote.log) if event["event"] == "received" and event["method"] != "GET"
+        ]
+
+
+def outcomes(execution: JobExecution) -> dict[str, int]:
+    """How many items had which outcome; none that no item had."""
+    return {name: execution.counts[name] for name in OUTCOMES if execution.counts.get(name)}

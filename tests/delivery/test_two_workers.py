@@ -1,0 +1,29 @@
+"""Two processes want one job: one runs, the other says so; who was frozen past its lease can do nothing more."""
+
+from __future__ import annotations
+
+import pytest
+from contention import FREEZING, freeze, race
+from selection import EVERYTHING
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgresql"])
+def test_of_two_that_begin_at_one_moment_one_runs(make_bench, ledger):
+    """The remote recognises nothing: each request is one more effect."""
+    bench = make_bench("C", ledger, records=6, updates=6, workers=2, script={"pace": 0.003})
+    bench.live()
+    ends = race(bench, 100 if EVERYTHING else 10)
+    assert set(ends) <= {"COMPLETED and JobRunningError", "COMPLETED and COMPLETED"}  # both: one after the other
+    assert ends["COMPLETED and JobRunningError"] > 0
+    bench.finish()
+    assert [str(finding) for finding in bench.check().findings] == []
+
+
+@pytest.mark.parametrize("delivery_class", "ABC" if EVERYTHING else "B")
+def test_who_was_frozen_past_its_lease_sends_and_settles_nothing_more(make_bench, delivery_class):
+    bench = make_bench(delivery_class, records=6, updates=6, workers=2)
+    bench.live()
+    ends = freeze(bench, len(FREEZING))
+    assert ends == {f"{point}: FencedError": 1 for point in FREEZING}
+    bench.finish()
+    assert [str(finding) for finding in bench.check().findings] == []
