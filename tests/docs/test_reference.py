@@ -6,6 +6,7 @@ import ast
 import enum
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -14,11 +15,11 @@ import pytest
 
 import contraflow_hookspecs
 from contraflow import errors
-from contraflow.options import PARAMETERS
 from contraflow.cli.app import COMMANDS, app
 from contraflow.cli.exit_codes import MEANINGS
 from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS
 from contraflow.config.project import ENTITY_KEYS, INTEGRATION_KEYS, PROJECT_KEYS
+from contraflow.options import PARAMETERS
 from contraflow.readers import all as all_reader
 from contraflow.readers import by_id, query
 from contraflow_hookspecs import specs
@@ -64,13 +65,23 @@ def test_hooks_stand_in_the_order_of_a_run() -> None:
     assert re.findall(r"^## (\w+)$", page("hooks.md"), re.MULTILINE) == [hook.name for hook in HOOKS]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_its_options(name: str) -> None:
-    context = click.Context(app)
-    command = app.get_command(context, name)
-    assert command is not None
-    text = section(page("cli.md"), f"## contraflow {name}")
-    documented = {option.partition(" ")[0] for option in first_cells(text) if option.startswith("-")}
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Each command under its heading, those of groups included."""
+    for name in COMMANDS:
+        command = app.get_command(click.Context(app), name)
+        assert command is not None
+        yield f"## contraflow {name}", command
+        if isinstance(command, click.Group):
+            yield from ((f"### contraflow {name} {each}", command.commands[each]) for each in command.commands)
+
+
+@pytest.mark.parametrize(
+    ("heading", "command"), list(commands()), ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_each_command_has_its_options(heading: str, command: click.Command) -> None:
+    text = section(page("cli.md"), heading)
+    own = text.partition("\n### ")[0]
+    documented = {option.partition(" ")[0] for option in first_cells(own) if option.startswith("-")}
     options = {each for option in command.params if isinstance(option, click.Option) for each in option.opts}
     assert documented == options - {"--json"}
     for argument in (each for each in command.params if isinstance(each, click.Argument)):

@@ -41,7 +41,7 @@ class Resumptions:
         from contraflow.ledger import display_key
 
         return [
-            f"{step}: resumed behind {display_key(key)}, where an interrupted run had come to; what lies before it was read last"
+            f"{step}: resumed behind {display_key(key)}, where an interrupted run had come to; what lies before came last"
             for step, key in self.behind.items()
         ]
 
