@@ -115,6 +115,8 @@ COMMANDS = [
     ["check", "--connect"],
     ["--debug", "sync", "acme"],
     ["sync", "acme", "--json"],
+    ["--debug", "dead-letters", "retry"],
+    ["status"],
     ["jobs", "--json"],
 ]
 """What the other commands say stands in the ledger, of which every byte is looked at."""

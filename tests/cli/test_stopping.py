@@ -32,7 +32,6 @@ def stop(process: subprocess.Popen[str], number: signal.Signals) -> str:
     [
         (signal.SIGINT, 130, "interrupted by Ctrl-C"),
         (signal.SIGTERM, 143, "stopped by SIGTERM"),
-        (signal.SIGHUP, 143, "stopped by SIGHUP"),
     ],
 )
 def test_a_signal_ends_the_run_after_the_chunk_in_hand(
@@ -56,29 +55,31 @@ def test_a_signal_ends_the_run_after_the_chunk_in_hand(
     assert set(gated.remote) == {"1", "2", "3"}
 
 
-def test_a_run_can_begin_anew_instead(gated: Any) -> None:
-    run = ("sync", "acme", "--step", "customers", "-p", "batch_size=1")
-    with gated.running(*run) as process:
-        stop(process, signal.SIGTERM)
-        gated.write("go", "")
-        process.communicate(timeout=60)
-    gated.connector()
-    anew = gated.json(*run, "--no-resume")
-    assert anew["resumed"] == {}
-    assert (anew["counts"]["read"], anew["counts"]["unchanged"], anew["counts"]["written"]) == (3, 1, 2)
+BREAKING = """
+@hookimpl
+def write_items(items, context):
+    if items[0].key == (2,):
+        raise KeyboardInterrupt
+    return store(items, context)
+"""
 
 
-def test_a_resumed_run_says_so_to_programs(gated: Any) -> None:
+@pytest.mark.parametrize(("options", "resumed"), [([], {"customers": [1]}), (["--no-resume"], {})])
+def test_an_interrupted_run_is_gone_on_with_unless_asked_otherwise(
+    project: Any, options: list[str], resumed: dict[str, Any]
+) -> None:
     run = ("sync", "acme", "--step", "customers", "-p", "batch_size=1")
-    with gated.running(*run) as process:
-        stop(process, signal.SIGTERM)
-        gated.write("go", "")
-        process.communicate(timeout=60)
-    gated.connector()
-    resumed = gated.json(*run)
-    assert resumed["resumed"] == {"customers": [1]}
-    assert (resumed["counts"]["written"], resumed["counts"]["unchanged"]) == (2, 1)
-    assert resumed["promises"][0]["class"] == "B"
+    project.connector(BREAKING)
+    project.json(*run, code=130)
+    project.connector()
+    again = project.json(*run, *options)
+    assert again["resumed"] == resumed
+    assert {name: again["counts"][name] for name in ("recovered", "written", "unchanged")} == {
+        "recovered": 1,  # what was being sent
+        "written": 1,
+        "unchanged": 2,
+    }
+    assert again["promises"][0]["class"] == "B"
 
 
 def test_a_second_signal_ends_at_once_as_a_crash_would(gated: Any) -> None:
