@@ -24,10 +24,10 @@ class EffectLog:
         self._sequence = sum(1 for _ in read_log(path))
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event: ``received``, ``effect``, ``read`` or ``fate``, with the moment and a rising sequence."""
+        """Append one event: ``received``, ``effect``, ``read`` or ``fate``, with the moment (seconds that only go forward) and a rising sequence."""
         with self._lock:
             self._sequence += 1
-            entry = {"seq": self._sequence, "time": time.time(), "event": event, **fields}
+            entry = {"seq": self._sequence, "time": time.monotonic(), "event": event, **fields}
             os.write(self._file, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
     def clear(self) -> None:

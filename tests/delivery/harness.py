@@ -215,7 +215,7 @@ class Bench:
         Returns:
             Its exit code; the negative number of the signal that ended it.
         """
-        environ = {**os.environ, **self.environ(point), "PYTHONPATH": _python_path()}
+        environ = self.process_environ(point)
         command = [sys.executable, "-m", "contraflow", "sync", "it", "--all"]
         with (self.directory / "worker.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=self.directory, env=environ, stdout=log, stderr=log)
@@ -224,6 +224,10 @@ class Bench:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
             return process.wait()
+
+    def process_environ(self, point: str = "") -> dict[str, str]:
+        """The environment of a process of its own."""
+        return {**os.environ, **self.environ(point), "PYTHONPATH": _python_path()}
 
     def change(self) -> None:
         """Let time pass at the source: new records, and new versions of some."""

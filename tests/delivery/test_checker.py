@@ -221,4 +221,4 @@ def test_findings_read_well_and_effects_are_counted():
     (finding,) = report.of(Kind.DOUBLED)
     assert isinstance(finding, Finding)
     assert str(finding) == "DOUBLED 7: effect 5 applied {'id': 7, 'version': 0} once more"
-    assert dict(report.counts) == {"records": 1, "effects": 2, "repeated": 1, "listed": 0}
+    assert dict(report.counts) == {"records": 1, "effects": 2, "repeated": 1, "listed": 0, "held": 0}

@@ -12,10 +12,11 @@ AMBIGUOUS = ("P5", "P5-call", "P6", "P7", "P8", "P9", "P10")
 SINGLE = [point for point in POINTS if point not in ("P12", "P13")]
 CASES = [(letter, point) for letter in "ABCD" for point in SINGLE]
 QUICK = [
-    *(("A", point) for point in SINGLE),
+    *(("A", point) for point in SINGLE if point not in AMBIGUOUS),
     *(("C", point) for point in AMBIGUOUS),
-    *(("B", point) for point in ("P7", "P10")),
-    *(("D", point) for point in ("P5-call", "P8")),
+    ("A", "P8"),
+    ("B", "P7"),
+    ("D", "P8"),
 ]
 IN_RECOVERY = [
     *(("A", point) for point in RECOVERY if point.startswith("P15")),
@@ -27,9 +28,7 @@ QUICK_IN_RECOVERY = [
     ("A", "P15"),
     ("B", "P14-wait"),
     ("C", "P14-after"),
-    ("C", "P15"),
     ("C", "P15-T2"),
-    ("D", "P15-T2"),
 ]
 
 
@@ -62,7 +61,7 @@ def test_one_crash(benches, delivery_class, point):
     settle(bench, point)
 
 
-@pytest.mark.parametrize("point", selected(SINGLE, ["P4", "P5", "P8", "P10", "P11"]))
+@pytest.mark.parametrize("point", selected(SINGLE, ["P5", "P10"]))
 def test_one_crash_with_the_ledger_in_postgresql(benches, point):
     bench = benches("A", "postgresql")
     assert bench.live(point=point).signal is not None
@@ -108,7 +107,7 @@ def test_the_quiesce_counts_from_the_last_request(benches, delivery_class):
     settle(bench, "P7:3")
 
 
-@pytest.mark.parametrize("delivery_class", ["A", "B"])
+@pytest.mark.parametrize("delivery_class", selected(["A", "B"], ["A"]))
 def test_a_doubt_outlives_a_refusal(make_bench, delivery_class):
     """Applied, but the worker died; sent again, the remote says "later"; then the source takes the change back."""
     bench = make_bench(delivery_class, style="flipping", records=3, updates=3, inserts=0)

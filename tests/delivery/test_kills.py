@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from large import cut_short
 from soak import SCRIPT
 
 
 @pytest.mark.parametrize(
     ("delivery_class", "form", "ledger", "kills"),
     [
-        ("A", "single", "sqlite", 15),
-        ("A", "batch", "postgresql", 8),
-        ("B", "bulk", "sqlite", 8),
-        ("C", "single", "sqlite", 10),
-        ("D", "single", "sqlite", 10),
+        ("A", "single", "sqlite", 6),
+        ("A", "batch", "postgresql", 3),
+        ("B", "bulk", "sqlite", 4),
+        ("C", "single", "sqlite", 4),
+        ("D", "single", "sqlite", 4),
     ],
 )
 def test_nothing_is_lost_doubled_or_silent(make_bench, seed, delivery_class, form, ledger, kills):
@@ -24,6 +25,17 @@ def test_nothing_is_lost_doubled_or_silent(make_bench, seed, delivery_class, for
     bench.finish()
     report = bench.check(blames=True)
     assert [str(finding) for finding in report.findings] == [], storm
+
+
+@pytest.mark.parametrize(("delivery_class", "form"), [("A", "batch"), ("C", "bulk")])
+def test_after_a_kill_among_many_rows_one_chunk_is_sent_again_at_most(make_bench, delivery_class, form):
+    bench = make_bench(delivery_class, form=form, records=1000, batch_size=50, timeout=2.0, lifetime=2.0)
+    figures = cut_short(bench, calls=10)
+    assert figures["killed"]
+    assert figures["sent_again"] <= 50
+    assert "its process ended without a word" in figures["status"].lower()
+    assert "resumed behind" in figures["sync"]
+    assert (figures["effects"], figures["findings"]) == (1000, 0)
 
 
 def test_the_command_survives_too(make_bench):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from contention import FREEZING, freeze, race
-from selection import EVERYTHING
+from selection import EVERYTHING, selected
 
 
-@pytest.mark.parametrize("ledger", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("ledger", selected(["sqlite", "postgresql"], ["sqlite"]))
 def test_of_two_that_begin_at_one_moment_one_runs(make_bench, ledger):
     """The remote recognises nothing: each request is one more effect."""
     bench = make_bench("C", ledger, records=6, updates=6, workers=2, script={"pace": 0.003})
     bench.live()
-    ends = race(bench, 100 if EVERYTHING else 10)
+    ends = race(bench, 100 if EVERYTHING else 5)
     assert set(ends) <= {"COMPLETED and JobRunningError", "COMPLETED and COMPLETED"}  # both: one after the other
     assert ends["COMPLETED and JobRunningError"] > 0
     bench.finish()

@@ -1,0 +1,421 @@
+"""The fault matrix: what goes wrong, when, at a remote of which class, and what becomes of the items.
+
+The numbers are the rows of the fault matrix in the page on the delivery proof, which says what other tests cover and what
+is left out. Each case meets its fault with a real project, ledger and remote; then the fault is over, and the project is
+synchronised until nothing is left to be done. In the end nothing may be lost, doubled, stale or silent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from direct import Direct, outcomes
+from effect_log import read_log
+from fault_process import FaultRemote, fault_remote
+from harness import Setting
+from selection import EVERYTHING
+
+ALL = {"written": 5}
+HELD = {"written": 4, "in_doubt": 1}
+REFUSED = {"written": 4, "rejected": 1}
+LATER = {"deferred": 5}
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """One fault."""
+
+    row: int
+    name: str
+    rules: Sequence[Mapping[str, Any]] = ()
+    expected: Mapping[str, Mapping[str, int]]
+    """By classes: the outcomes of the run that met the fault."""
+    end: str = "COMPLETED"
+    """The exit code of that run."""
+    form: str = "single"
+    records: int = 5
+    batch_size: int = 5
+    timeout: float = 0.5
+    lifetime: float = 0.5
+    refused: Sequence[str] = ()
+    url: Callable[[str], str] = lambda url: url
+    """Where the remote is taken to be."""
+    requests: int | None = None
+    """How many came to the remote in that run."""
+    changed: bool = False
+    """Whether the source changes after it."""
+
+
+def status(number: int, **more: Any) -> dict[str, Any]:
+    return {"fault": "status", "status": number, **more}
+
+
+def second(fault: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"fault": fault, "requests": [2], **more}]
+
+
+def lost(fault: str, **more: Any) -> list[dict[str, Any]]:
+    """An answer is lost, and the remote cannot be asked."""
+    return [*second("reset_after"), {"fault": fault, "reads": True, **more}]
+
+
+DOUBTFUL = {"ABC": ALL, "D": HELD}
+ROWS = [
+    # 42: the request never leaves
+    Row(
+        row=42,
+        name="connection refused",
+        expected={"AD": LATER},
+        end="UNAVAILABLE",
+        url=lambda _: "http://127.0.0.1:9/",
+    ),
+    Row(
+        row=42, name="no such host", expected={"AD": LATER}, end="UNAVAILABLE", url=lambda _: "http://nowhere.invalid/"
+    ),
+    Row(
+        row=42,
+        name="no TLS where TLS is expected",
+        expected={"AD": LATER},
+        end="UNAVAILABLE",
+        url=lambda url: url.replace("http:", "https:"),
+    ),
+    # 43: no answer in time
+    Row(
+        row=43,
+        name="answered too late",
+        rules=second("delay_after", seconds=0.5),
+        expected=DOUBTFUL,
+        timeout=0.3,
+        lifetime=0.4,
+    ),
+    Row(
+        row=43,
+        name="applied too late",
+        rules=second("delay_before", seconds=0.4),
+        expected=DOUBTFUL,
+        timeout=0.3,
+        lifetime=0.5,
+    ),
+    # 44: an answer that is none
+    Row(row=44, name="reset before applying", rules=second("reset_before"), expected=DOUBTFUL),
+    Row(row=44, name="reset after applying", rules=second("reset_after"), expected=DOUBTFUL),
+    Row(row=44, name="half of the answer", rules=second("truncated"), expected=DOUBTFUL),
+    Row(row=44, name="a page of HTML", rules=second("not_json"), expected={"AC": ALL}),
+    Row(
+        row=44,
+        name="half of a batch applied",
+        rules=[{"fault": "reset_after", "items": 2, "requests": [1]}],
+        form="batch",
+        expected={"ABC": ALL, "D": {"in_doubt": 5}},
+    ),
+    # 45: results that do not fit
+    Row(
+        row=45,
+        name="a result is missing",
+        rules=[{"fault": "missing", "requests": [1]}],
+        form="bulk",
+        expected={"BC": ALL, "D": HELD},
+    ),
+    Row(
+        row=45,
+        name="a result comes twice",
+        rules=[{"fault": "doubled", "requests": [1]}],
+        form="bulk",
+        expected={"BC": ALL, "D": {"written": 3, "in_doubt": 2}},
+    ),
+    Row(
+        row=45,
+        name="a result of somebody else",
+        rules=[{"fault": "foreign", "requests": [1]}],
+        form="bulk",
+        expected={"BC": ALL, "D": HELD},
+    ),
+    Row(row=45, name="results in another order", rules=[{"fault": "reordered"}], form="bulk", expected={"BCD": ALL}),
+    # 46: some of a batch
+    Row(
+        row=46,
+        name="some of a batch refused",
+        rules=[{"fault": "mixed", "reject": ["2"]}],
+        form="batch",
+        expected={"A": REFUSED},
+        refused=["2"],
+        requests=1,
+    ),
+    Row(
+        row=46,
+        name="some of a bulk refused",
+        rules=[{"fault": "mixed", "reject": ["2"]}],
+        form="bulk",
+        expected={"BCD": REFUSED},
+        refused=["2"],
+        requests=1,
+    ),
+    # 47: later, please
+    Row(row=47, name="429 and 0 seconds", rules=second("status", status=429, retry_after=0), expected={"D": ALL}),
+    Row(row=47, name="429 and a date", rules=second("status", status=429, retry_after="date:+1"), expected={"D": ALL}),
+    Row(
+        row=47,
+        name="429 and a past date",
+        rules=second("status", status=429, retry_after="date:-5"),
+        expected={"D": ALL},
+    ),
+    Row(row=47, name="429 and a word", rules=second("status", status=429, retry_after="soon"), expected={"D": ALL}),
+    Row(
+        row=47,
+        name="503 and a date of a wrong clock",
+        rules=second("status", status=503, retry_after="date:+1", clock=-86400),
+        expected={"A": ALL},
+    ),
+    Row(
+        row=47,
+        name="429 and an hour",
+        rules=second("status", status=429, retry_after=3600),
+        expected={"D": {"written": 1, "deferred": 4}},
+        requests=2,
+    ),
+    Row(
+        row=47,
+        name="429 and a date tomorrow",
+        rules=second("status", status=429, retry_after="date:+86400"),
+        expected={"D": {"written": 1, "deferred": 4}},
+        requests=2,
+    ),
+    # 48: an error of the remote's own
+    Row(row=48, name="500, not applied", rules=second("status", status=500), expected=DOUBTFUL),
+    Row(row=48, name="502, applied", rules=second("status", status=502, apply=True), expected=DOUBTFUL),
+    Row(row=48, name="500 for ever for one item", rules=[status(500, record="2")], expected={"AD": HELD}),
+    # 52: the remote cannot be asked
+    Row(row=52, name="looking up: 503", rules=lost("status", status=503), expected={"C": HELD}, requests=5),
+    Row(row=52, name="looking up: 500", rules=lost("status", status=500), expected={"C": HELD}, requests=5),
+    Row(row=52, name="looking up: reset", rules=lost("reset_before"), expected={"C": HELD}, requests=5),
+    Row(row=52, name="looking up: a page of HTML", rules=lost("not_json"), expected={"C": HELD}, requests=5),
+    # 53: credentials
+    Row(row=53, name="401", rules=[status(401)], expected={"AD": LATER}, end="FAILED", requests=1),
+    Row(row=53, name="403", rules=[status(403)], expected={"AD": LATER}, end="FAILED", requests=1),
+    Row(
+        row=53,
+        name="401 in the middle",
+        rules=[status(401, **{"from": 3})],
+        expected={"AD": {"written": 2, "deferred": 3}},
+        end="FAILED",
+    ),
+    # 54: down for long
+    Row(
+        row=54,
+        name="503 for an hour",
+        rules=[status(503, retry_after=3600)],
+        records=40,
+        expected={"ABCD": {"deferred": 15}},
+        end="UNAVAILABLE",
+        requests=3,
+    ),
+    Row(
+        row=54,
+        name="no answer to anything",
+        rules=[{"fault": "reset_before"}],
+        records=10,
+        batch_size=2,
+        expected={"AD": {"in_doubt": 6}},
+        end="UNAVAILABLE",
+        requests=6,
+    ),
+    # 55: items that are refused for good
+    Row(
+        row=55,
+        name="one bad item",
+        rules=[status(422, record="3")],
+        expected={"ABCD": REFUSED},
+        refused=["3"],
+        requests=5,
+    ),
+    Row(
+        row=55,
+        name="one bad item spoils its batch",
+        rules=[status(422, record="3")],
+        form="batch",
+        expected={"ABD": REFUSED},
+        refused=["3"],
+        requests=5,
+    ),
+    Row(
+        row=55,
+        name="two bad items spoil their batch",
+        rules=[status(422, record=["3", "5"])],
+        form="batch",
+        expected={"A": {"written": 3, "rejected": 2}},
+        refused=["3", "5"],
+    ),
+    Row(
+        row=55,
+        name="all bad",
+        rules=[status(422)],
+        records=40,
+        expected={"AD": {"rejected": 20}},
+        end="FAILED",
+        refused=[str(number) for number in range(1, 41)],
+        requests=20,
+    ),
+    Row(
+        row=55, name="a batch too large", rules=[{"fault": "too_large", "above": 2}], form="batch", expected={"A": ALL}
+    ),
+    Row(row=55, name="a bulk too large", rules=[{"fault": "too_large", "above": 2}], form="bulk", expected={"BC": ALL}),
+    # 59: the source moves on
+    Row(
+        row=59,
+        name="the source changes while items are in doubt",
+        rules=[*second("reset_after"), status(503, retry_after=3600, **{"from": 3}), status(503, reads=True)],
+        expected={
+            "AB": {"written": 1, "deferred": 4},
+            "C": {"written": 1, "deferred": 3, "in_doubt": 1},
+            "D": {"written": 1, "deferred": 3, "in_doubt": 1},
+        },
+        changed=True,
+    ),
+]
+EVERY = [
+    pytest.param(row, letter, counts, id=f"{row.row}-{row.name}-{letter}")
+    for row in ROWS
+    for letters, counts in row.expected.items()
+    for letter in letters
+]
+
+"""Each row with each of its classes; every day, each row with the class that has the least to go by."""
+_HARDEST = "DCAB"
+CASES = [
+    case
+    for case in EVERY
+    if EVERYTHING or case.values[1] == min("".join(case.values[0].expected), key=_HARDEST.index)  # type: ignore[attr-defined]
+]
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRemote]:
+    with fault_remote(tmp_path_factory.mktemp("remote"), {}) as running:
+        yield running
+
+
+@pytest.fixture
+def direct(tmp_path: Path, remote: FaultRemote, seed: int) -> Callable[..., Direct]:
+    def make(delivery_class: str, *rules: Mapping[str, Any], **options: Any) -> Direct:
+        remote.reset({"rules": list(rules)})
+        parameters = {"retry_wait": 0.001, **options.pop("parameters", {})}
+        usual: dict[str, Any] = {"records": 5, "timeout": 0.5, "lifetime": 0.5, "seed": seed}
+        setting = Setting(delivery_class=delivery_class, parameters=parameters, **{**usual, **options})
+        return Direct(directory=tmp_path, setting=setting, remote=remote)
+
+    return make
+
+
+def findings(project: Direct, **known: Any) -> list[str]:
+    return [str(finding) for finding in project.check(**known).findings]
+
+
+@pytest.mark.parametrize(("row", "delivery_class", "expected"), CASES)
+def test_fault(direct, remote, row, delivery_class, expected):
+    options = {name: getattr(row, name) for name in ("form", "records", "batch_size", "timeout", "lifetime")}
+    project = direct(delivery_class, *row.rules, **options)
+    execution = project.run(url=row.url(remote.url))
+    assert (outcomes(execution), execution.exit_code) == (expected, row.end)
+    assert row.requests is None or len(project.requests) == row.requests
+    remote.script({})
+    if row.changed:
+        project.workload.touch(row.records)
+    project.finish()
+    assert findings(project, refused=row.refused) == []
+
+
+@pytest.mark.parametrize("delivery_class", "ABCD" if EVERYTHING else "D")
+def test_72_a_second_run_without_changes_sends_and_records_nothing(direct, delivery_class):
+    project = direct(delivery_class)
+    assert outcomes(project.run()) == ALL
+    sent = len(project.requests)
+    assert outcomes(project.run()) == {"unchanged": 5}
+    assert len(project.requests) == sent
+    assert findings(project) == []
+
+
+@pytest.mark.parametrize("delivery_class", "ABC" if EVERYTHING else "B")
+def test_58_a_value_that_comes_back_arrives(direct, delivery_class):
+    project = direct(delivery_class, style="flipping")
+    for _ in range(3):
+        assert outcomes(project.run()) == ALL
+        project.workload.touch(5)
+    project.finish()
+    assert findings(project) == []
+
+
+@pytest.mark.parametrize("delivery_class", "ABC" if EVERYTHING else "C")
+def test_27_a_clock_that_is_years_wrong_changes_nothing(direct, remote, delivery_class):
+    project = direct(delivery_class, *second("reset_after"), status(503, **{"from": 3}), status(503, reads=True))
+    for year in (2031, 2021):
+        with project.project() as loaded:
+            loaded._now = lambda year=year: datetime(year, 1, 1, tzinfo=UTC)
+            loaded.sync("it", everything=True)
+        remote.script({})
+        project.workload.touch(2)
+    project.finish()
+    assert findings(project) == []
+
+
+@pytest.mark.parametrize("delivery_class", "AC" if EVERYTHING else "A")
+def test_41_a_ledger_that_somebody_else_writes_is_waited_for(direct, delivery_class):
+    project = direct(delivery_class)
+    project.run()
+    project.workload.touch(5)
+    with closing(sqlite3.connect(project.directory / "ledger.db", check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        assert outcomes(project.run()) == ALL
+        release.join()
+    assert findings(project) == []
+
+
+@pytest.mark.parametrize("delivery_class", "ABCD" if EVERYTHING else "AD")
+@pytest.mark.parametrize("where", [34, 35])
+def test_34_35_a_full_disk(direct, delivery_class, where):
+    """At the intent nothing is sent; at the settlement the intent stays. A trigger says what SQLite says of a full disk."""
+    project = direct(delivery_class)
+    table = {34: "cf_intent", 35: "cf_item_state"}[where]
+    with project.project() as loaded:
+        loaded.ledger()  # makes it
+        with closing(sqlite3.connect(project.directory / "ledger.db")) as database, database:
+            full = "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            database.execute(f"CREATE TRIGGER full BEFORE INSERT ON {table} {full}")
+        execution = loaded.sync("it", everything=True)
+    assert execution.exit_code == "LEDGER"
+    assert len(project.requests) == (0 if where == 34 else 5)
+    with closing(sqlite3.connect(project.directory / "ledger.db")) as database, database:
+        database.execute("DROP TRIGGER full")
+    project.finish()
+    assert findings(project) == []
+
+
+@pytest.mark.parametrize("delivery_class", "AD" if EVERYTHING else "D")
+def test_47_a_remote_that_throttles_is_waited_for_as_it_says(direct, delivery_class):
+    """429 with Retry-After for a while, then 503s, then all is well."""
+    project = direct(
+        delivery_class,
+        *second("status", status=429, retry_after=1),
+        *({**status(429, retry_after="date:+1"), "requests": [number]} for number in (3, 4)),
+        status(503, requests=[5, 6]),
+        parameters={"attempts": 10},
+        records=10,
+    )
+    assert outcomes(project.run()) == {"written": 10}
+    told = {event["request"]: event for event in read_log(project.remote.log) if event["event"] == "fate"}
+    asked = [(told[request["request"]], after["time"]) for request, after in pairwise(project.requests)]
+    waited = [(fate["status"], after - fate["time"]) for fate, after in asked if fate["status"] in (429, 503)]
+    assert [status for status, _ in waited] == [429, 429, 429, 503, 503]
+    # A date has no fractions: of its second only what is left is waited for.
+    assert waited[0][1] >= 1.0
+    assert findings(project) == []
