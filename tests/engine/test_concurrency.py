@@ -247,3 +247,24 @@ def test_what_is_asked_for_by_id_while_the_job_runs_is_carried_out_after_it(shop
     assert [each.counts["written"] for each in results] == [1]
     assert sorted(shop.remote.records) == [(1,), (2,), (3,)]
     assert [each.counts["read"] for each in second.executions()] == [2, 1]
+
+
+def test_a_request_with_a_secret_is_not_recorded(shop) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def answer(changes, context):
+        started.set()
+        go_on.wait(10)
+        return shop.remote.store(changes)
+
+    shop.remote.answer = answer
+    first, second = shop.project(), shop.project()
+    thread = threading.Thread(target=lambda: first.sync("acme", ids=[1]))
+    thread.start()
+    assert started.wait(10)
+    second.redact.add(["hunter2-token"])
+    with pytest.raises(JobRunningError):
+        second.sync("acme", ids=[2], parameters={"season": "hunter2-token"})
+    go_on.set()
+    thread.join(20)
+    assert b"hunter2-token" not in (shop.directory / "ledger.db").read_bytes()

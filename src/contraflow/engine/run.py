@@ -95,7 +95,10 @@ class Synchronisation:
         except JobRunningError as error:
             if request.ids is None:
                 raise
-            self.ledger.add_request(self.job.integration, self.job.name, _body(request))
+            body = _body(request)
+            if self.redact.value(body) != body:
+                raise  # the ledger keeps no secrets, and without them the request would be another
+            self.ledger.add_request(self.job.integration, self.job.name, body)
             try:
                 # The holder may just have ended, and not have seen the request any more.
                 return self._take()
