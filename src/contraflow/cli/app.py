@@ -135,8 +135,8 @@ def _plain(problem: Problem) -> dict[str, Any]:
 def app(state: State, project: str, debug: bool) -> None:
     """Keep remote systems in step with your own database.
 
-    contraflow reads the entities that changed, a connector plugin turns each into what the remote wants, and writes them in
-    batches: only what differs, with the fate of every item in a ledger.
+    contraflow reads your entities, a connector plugin turns each into what the remote wants, and writes in batches what the
+    remote does not have yet or has differently, with the fate of every item in a ledger.
 
     Start with `contraflow init`, which makes a small project that runs. In a project, `contraflow check` says whether
     everything is in order, and `contraflow sync INTEGRATION` synchronises.

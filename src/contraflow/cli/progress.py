@@ -56,7 +56,8 @@ class LineProgress:
     @hookimpl
     def step_started(self, execution: StepExecution) -> None:
         """Say which step begins, and how much it expects."""
-        expected = "" if execution.total is None else f", {execution.total:,} items expected"
+        total = execution.total
+        expected = "" if total is None else f", {total:,} {'item' if total == 1 else 'items'} expected"
         self._say(f"{execution.step}: started{expected}")
 
     @hookimpl

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contraflow.engine.stopping import StopRequest
     from contraflow_hookspecs import JobExecution
 
-_COLUMNS = ("read", "written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+_COLUMNS = ("read", "written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt", "missing")
 
 
 @contextmanager
