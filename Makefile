@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench soak clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
 	@echo "make test    run all tests"
 	@echo "make check   lint, types, and the consistency of what is installed"
 	@echo "make bench   measure the engine against two baselines"
+	@echo "make soak    kill a worker a thousand times, and look what became of the items"
 	@echo "make clean   remove everything that these commands made"
 
 setup: $(VENV)/.ready
@@ -45,6 +46,10 @@ bench: setup $(VENV)/.ready-bench
 $(VENV)/.ready-bench: $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[bench]'
 	@touch $@
+
+# make soak ARGS='--class C --kills 1000 --seed 103'; ARGS=--help tells all.
+soak: setup
+	@$(BIN)/python tests/delivery/soak.py $(or $(ARGS),--class A --kills 1000)
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

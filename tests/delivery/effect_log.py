@@ -24,7 +24,10 @@ class EffectLog:
         self._sequence = sum(1 for _ in read_log(path))
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event: ``received``, ``effect``, ``read`` or ``fate``, with the moment (seconds that only go forward) and a rising sequence."""
+        """Append one event: ``received``, ``effect``, ``read`` or ``fate``, with a rising sequence and the moment.
+
+        The moment is in seconds on the machine's clock that only goes forward.
+        """
         with self._lock:
             self._sequence += 1
             entry = {"seq": self._sequence, "time": time.monotonic(), "event": event, **fields}

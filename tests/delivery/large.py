@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,13 +23,13 @@ from harness import Bench, Setting, bench
 
 
 def cut_short(trial: Bench, *, calls: int) -> dict[str, Any]:
-    """Kill the first run during the so-manyth call, tell what ``status`` says, and synchronise.
+    """Let the first run die when the so-manyth answer has come and was not looked at; ask ``status``; synchronise.
 
     Returns:
         Figures: items written, in doubt and sent again, seconds, and the texts of ``status`` and ``sync``.
     """
     began = time.monotonic()
-    life = trial.live(phase="call", times=calls, after=0.01)
+    life = trial.live(point=f"P8:{calls}")
     first = time.monotonic() - began
     before = _applied(trial)
     status = _command(trial, "status")
@@ -43,7 +44,7 @@ def cut_short(trial: Bench, *, calls: int) -> dict[str, Any]:
         "class": trial.setting.delivery_class,
         "rows": trial.workload.records,
         "chunk": trial.setting.batch_size,
-        "killed": life.killed,
+        "killed": life.signal == signal.SIGKILL,
         "applied_before": before,
         "sent_again": sum(times - 1 for times in sent.values()),
         "effects": report.counts["effects"],

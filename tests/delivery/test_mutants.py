@@ -7,7 +7,7 @@ from mutants import MUTANTS
 from scenarios import play
 from selection import selected
 
-QUICK = ["no intent", "key without generation", "no quiesce", "no fence"]
+QUICK = ["no fence", "no quiesce"]
 
 
 @pytest.mark.parametrize("name", selected(list(MUTANTS), QUICK))
