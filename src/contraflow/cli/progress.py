@@ -15,11 +15,15 @@ _SHOWN = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-def outcomes(counts: Mapping[str, int]) -> str:
-    """The outcomes that occurred, in words: ``59 written, 3 rejected``."""
-    return (
-        ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in _SHOWN if counts.get(name)) or "nothing yet"
-    )
+def outcomes(counts: Mapping[str, int], *, nothing: str = "nothing yet") -> str:
+    """The outcomes that occurred, in words: ``59 written, 3 rejected``; of a tasklet its own counters.
+
+    Args:
+        counts: Of an execution.
+        nothing: What to say if nothing did.
+    """
+    names = _SHOWN if "read" in counts else tuple(counts)
+    return ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in names if counts.get(name)) or nothing
 
 
 class Resumptions:
@@ -74,7 +78,9 @@ class LineProgress:
         )
         read = execution.counts.get("read", 0)
         rate = f", {read / seconds:,.0f} items/s" if seconds > 0 and read else ""
-        self._say(f"{execution.step}: {execution.status.value}, {read:,} read, {outcomes(execution.counts)}{rate}")
+        shown = outcomes(execution.counts, nothing="nothing sent")
+        items = f"{read:,} read, {shown}" if "read" in execution.counts else shown
+        self._say(f"{execution.step}: {execution.status.value}, {items}{rate}")
 
     def _say(self, line: str) -> None:
         self._last = time.monotonic()

@@ -97,7 +97,7 @@ def _print_executions(executions: Sequence[JobExecution], dead: set[int]) -> Non
             each.integration,
             each.job,
             "died" if each.id in dead else each.status.value,
-            outcomes(each.counts),
+            outcomes(each.counts, nothing="nothing"),
         ]
         for each in executions
     ]
