@@ -7,9 +7,11 @@ synchronised until nothing is left to be done. In the end nothing may be lost, d
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -23,6 +25,8 @@ from effect_log import read_log
 from fault_process import FaultRemote, fault_remote
 from harness import Setting
 from selection import EVERYTHING
+
+from contraflow_hookspecs import PermanentError, Rejected
 
 ALL = {"written": 5}
 HELD = {"written": 4, "in_doubt": 1}
@@ -419,3 +423,86 @@ def test_47_a_remote_that_throttles_is_waited_for_as_it_says(direct, delivery_cl
     # A date has no fractions: of its second only what is left is waited for.
     assert waited[0][1] >= 1.0
     assert findings(project) == []
+
+
+def test_56_items_that_fail_only_together_pass_alone(shop):
+    def answer(changes, context):
+        if len(changes) > 1:
+            raise PermanentError("not these two at once", code="together")
+        return shop.remote.store(changes)
+
+    shop.remote.answer = answer
+    assert outcomes(shop.sync()) == {"written": 3}
+    assert len(shop.remote.records) == 3
+
+
+def test_63_a_dead_letter_of_an_older_version_overwrites_nothing(shop):
+    shop.remote.answer = lambda changes, _: [Rejected(key=each.key, code="no", reason="not now") for each in changes]
+    shop.sync()
+    with shop.project() as project:
+        letters = project.ledger().dead_letters()
+    assert len(letters) == 3
+    shop.sql("UPDATE customer SET name = 'newer'")
+    shop.remote.answer = lambda changes, _: shop.remote.store(changes)
+    assert outcomes(shop.sync()) == {"written": 3}
+    calls = len(shop.remote.calls)
+    with shop.project() as project:
+        again = list(project.retry_dead_letters(letters))
+    assert [outcomes(execution) for execution in again] == [{"unchanged": 3}]
+    assert len(shop.remote.calls) == calls
+    assert {record["name"] for record in shop.remote.records.values()} == {"newer"}
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), MemoryError(), RecursionError()], ids=repr)
+def test_67_a_writer_that_leaves_in_an_odd_way_leaves_a_doubt_and_no_success(shop, error):
+    def answer(changes, context):
+        shop.remote.store(changes)
+        raise error
+
+    shop.remote.answer = answer
+    execution = shop.sync()
+    assert outcomes(execution) == {"in_doubt": 3}
+    assert execution.exit_code != "COMPLETED"
+    shop.remote.answer = lambda changes, _: shop.remote.store(changes)
+    assert shop.sync(resume=False).counts["recovered"] == 3
+
+
+def test_71_a_sync_within_a_thread_and_within_an_event_loop(shop):
+    async def within() -> dict[str, int]:
+        return outcomes(shop.sync())
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: outcomes(shop.sync())).result() == {"written": 3}
+    assert asyncio.run(within()) == {"unchanged": 3}
+
+
+ELSEWHERE = {
+    **dict.fromkeys([*range(1, 13), 16], "tests/delivery/test_crash_points.py::test_one_crash"),
+    13: "tests/delivery/test_crash_points.py::test_a_crash_between_two_parts_of_a_batch",
+    14: "tests/delivery/test_crash_points.py::test_a_crash_in_the_backoff",
+    15: "tests/delivery/test_crash_points.py::test_a_crash_in_the_recovery_from_a_crash",
+    17: "tests/delivery/test_kills.py::test_nothing_is_lost_doubled_or_silent",
+    19: "tests/engine/test_delivery.py::test_an_item_that_kills_the_process_is_isolated_and_held_and_the_others_arrive",
+    21: "tests/cli/test_stopping.py::test_a_signal_ends_the_run_after_the_chunk_in_hand",
+    22: "tests/cli/test_stopping.py::test_a_second_signal_ends_at_once_as_a_crash_would",
+    24: "tests/delivery/test_two_workers.py::test_who_was_frozen_past_its_lease_sends_and_settles_nothing_more",
+    25: "tests/delivery/test_two_workers.py::test_of_two_that_begin_at_one_moment_one_runs",
+    30: "tests/ledger/test_intents.py::test_a_connection_lost_at_commit_is_made_good",
+    38: "tests/ledger/test_opening.py::test_a_damaged_ledger_is_refused_and_left_as_it_is",
+    39: "tests/ledger/test_opening.py::test_a_ledger_of_a_newer_version_is_refused",
+    50: "tests/delivery/test_checker.py::test_findings_read_well_and_effects_are_counted",
+    57: "tests/engine/test_outcomes.py::test_of_two_items_of_one_key_in_a_chunk_the_newest_is_sent_and_the_other_coalesced",
+    66: "tests/engine/test_faults.py::test_a_key_that_cannot_be_kept_is_rejected",
+    69: "tests/readers/test_key_order.py::test_memory_is_bounded_by_the_page",
+}
+"""Rows that other tests prove."""
+
+
+def test_the_tests_that_prove_other_rows_exist():
+    root = Path(__file__).parents[2]
+    missing = [
+        place
+        for place in set(ELSEWHERE.values())
+        if f"\ndef {place.partition('::')[2]}(" not in (root / place.partition("::")[0]).read_text()
+    ]
+    assert missing == []
