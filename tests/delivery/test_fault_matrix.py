@@ -490,7 +490,7 @@ ELSEWHERE = {
     30: "tests/ledger/test_intents.py::test_a_connection_lost_at_commit_is_made_good",
     38: "tests/ledger/test_opening.py::test_a_damaged_ledger_is_refused_and_left_as_it_is",
     39: "tests/ledger/test_opening.py::test_a_ledger_of_a_newer_version_is_refused",
-    50: "tests/delivery/test_checker.py::test_findings_read_well_and_effects_are_counted",
+    50: "tests/delivery/test_checker.py::test_one_key_applied_twice_is_doubled",
     57: "tests/engine/test_outcomes.py::test_of_two_items_of_one_key_in_a_chunk_the_newest_is_sent_and_the_other_coalesced",
     66: "tests/engine/test_faults.py::test_a_key_that_cannot_be_kept_is_rejected",
     69: "tests/readers/test_key_order.py::test_memory_is_bounded_by_the_page",
