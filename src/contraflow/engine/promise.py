@@ -40,11 +40,11 @@ class Promise(enum.Enum):
 
 
 _WORDS = {
-    Promise.EFFECTIVELY_ONCE: "effectively once: an item is never lost, and a repeated sending has no second effect",
-    Promise.STATE_SAFE: "state-safe: an item is never lost, and sending it again leaves the remote in the same state",
-    Promise.CONFIRMED_ONCE: "confirmed once: an item whose fate is unknown is asked for before it is sent again",
-    Promise.REPORTED: "at most once, reported: an item whose fate is unknown is held and listed, never sent again by itself",
-    Promise.AT_LEAST_ONCE: "at least once: an item whose fate is unknown is sent again, and may arrive twice",
+    Promise.EFFECTIVELY_ONCE: "effectively once: never lost, and a repeated sending has no second effect",
+    Promise.STATE_SAFE: "state-safe: never lost, and a repeated sending leaves the same state",
+    Promise.CONFIRMED_ONCE: "confirmed once: never lost; a doubtful item is asked for before it is sent again",
+    Promise.REPORTED: "at most once, reported: a doubtful item is held and listed, never sent again by itself",
+    Promise.AT_LEAST_ONCE: "at least once: never lost; a doubtful item is sent again, and may arrive twice",
 }
 
 _RECOVERY = {
