@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from harness import Bench, Life
 
@@ -33,7 +34,7 @@ def race(bench: Bench, tries: int) -> Counter[str]:
     return ends
 
 
-def freeze(bench: Bench, tries: int) -> Counter[str]:
+def freeze(bench: Bench, tries: int, points: Sequence[str] = FREEZING) -> Counter[str]:
     """Freeze a worker at one point after the other, let another take over and end, and thaw the first.
 
     Returns:
@@ -42,7 +43,7 @@ def freeze(bench: Bench, tries: int) -> Counter[str]:
     ends: Counter[str] = Counter()
     for number in range(tries):
         bench.change()
-        point = FREEZING[number % len(FREEZING)]
+        point = points[number % len(points)]
         with bench.frozen(point) as lives:
             bench.change()
             other = end_of(bench.live(wait=True))

@@ -7,15 +7,11 @@ from crash_points import POINTS, RECOVERY
 from selection import selected
 
 LATE = {"fault": "delay_before", "seconds": 0.3, "requests": [1]}
-AMBIGUOUS = ("P5", "P5-call", "P6", "P7", "P8", "P9", "P10")
-"""All leave the same in the ledger: an intent without outcome."""
 SINGLE = [point for point in POINTS if point not in ("P12", "P13")]
 CASES = [(letter, point) for letter in "ABCD" for point in SINGLE]
 QUICK = [
-    *(("A", point) for point in SINGLE if point not in AMBIGUOUS),
-    *(("C", point) for point in AMBIGUOUS),
-    ("A", "P8"),
-    ("B", "P7"),
+    *(("A", point) for point in ("P0", "P1", "P3", "P4", "P8", "P11", "P16")),
+    *(("C", point) for point in ("P5", "P7", "P8", "P10")),
 ]
 IN_RECOVERY = [
     *(("A", point) for point in RECOVERY if point.startswith("P15")),
@@ -25,7 +21,6 @@ IN_RECOVERY = [
 ]
 QUICK_IN_RECOVERY = [
     ("A", "P15"),
-    ("B", "P14-wait"),
     ("C", "P14-after"),
     ("C", "P15-T2"),
 ]

@@ -18,7 +18,7 @@ STORMS = [
 
 @pytest.mark.parametrize(
     ("delivery_class", "form", "ledger", "kills"),
-    selected(STORMS, [STORMS[0], STORMS[3]]),
+    selected(STORMS, STORMS[:1]),
 )
 def test_nothing_is_lost_doubled_or_silent(make_bench, seed, delivery_class, form, ledger, kills):
     script = {"seed": seed, **SCRIPT}
@@ -32,13 +32,13 @@ def test_nothing_is_lost_doubled_or_silent(make_bench, seed, delivery_class, for
 
 @pytest.mark.parametrize(("delivery_class", "form"), selected([("A", "batch"), ("C", "bulk")], [("C", "bulk")]))
 def test_after_a_kill_among_many_rows_one_chunk_is_sent_again_at_most(make_bench, delivery_class, form):
-    bench = make_bench(delivery_class, form=form, records=1000, batch_size=50, timeout=2.0, lifetime=2.0)
+    bench = make_bench(delivery_class, form=form, records=500, batch_size=25, timeout=1.0, lifetime=1.0)
     figures = cut_short(bench, calls=10)
     assert figures["killed"]
-    assert figures["sent_again"] <= 50
+    assert figures["sent_again"] <= 25
     assert "its process ended without a word" in figures["status"].lower()
     assert "resumed behind" in figures["sync"]
-    assert (figures["effects"], figures["findings"]) == (1000, 0)
+    assert (figures["effects"], figures["findings"]) == (500, 0)
 
 
 def test_the_command_survives_too(make_bench):
