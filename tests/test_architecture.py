@@ -20,6 +20,7 @@ FLOORS: dict[str, int] = {
     "check": 5,
     "engine": 4,
     "assembly": 3,
+    "step_check": 4,
     "options": 3,
     "payloads": 0,
     "plugins": 2,

@@ -11,6 +11,7 @@ from contraflow.assembly import RunnableJob, unresolved
 from contraflow.config import EXPORT, IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
 from contraflow.project import Project
+from contraflow.step_check import step_problems
 from contraflow_hookspecs import ConnectorError, StepContext
 
 
@@ -95,7 +96,7 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
         where = f"{subject}, job {name}"
         try:
             job = project.assemble(integration, name)
-            problems = tuple(project.step_problems(job))
+            problems = tuple(step_problems(job, project.plugins, project.source, project.redact))
         except ContraflowError as error:
             yield Finding(subject=where, problems=_problems_of(error))
             continue

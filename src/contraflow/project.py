@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from contraflow.assembly import RunnableJob, RunnableStep, assemble
+from contraflow.assembly import RunnableJob, assemble
 from contraflow.assembly import job_names as names_of_jobs
 from contraflow.config import Configuration, IntegrationConfig, JobDefinition, load_configuration
 from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.plugins import Plugins
 from contraflow.records import Records
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import JobExecution, Key, StepContext
+from contraflow.step_check import step_problems
+from contraflow_hookspecs import JobExecution, Key
 
 if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
@@ -290,56 +291,6 @@ class Project(Records):
         definitions = {**self._brought_by(integration.connector), **self.definitions}
         return assemble(self.config, self.plugins, definitions, integration, job, redact=self.redact)
 
-    def step_problems(
-        self, job: RunnableJob, parameters: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> Iterator[Problem]:
-        """What keeps a job's steps from running that only the database and the plugins know, before anything runs.
-
-        Args:
-            job: The job.
-            parameters: By the key of the step, for those that are to run; ``None`` for all with those of the job file.
-
-        Raises:
-            SourceError: The source database cannot be reached.
-        """
-        for step in job.steps:
-            if parameters is not None and step.key not in parameters:
-                continue
-            given = step.parameters if parameters is None else parameters[step.key]
-            problems = list(self._entity_problems(step, given))
-            if problems:  # better told than by the reader, which does not know their places
-                yield from problems
-                continue
-            context = StepContext(
-                integration=job.integration,
-                job=job.name,
-                step=step.key,
-                execution_id=0,
-                parameters=given,
-                services=step.services,
-                settings=job.settings,
-                source=self.source,
-            )
-            for plugin in step.plugins:
-                for sentence in self.plugins.check_step(plugin, context):
-                    yield self.redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))
-
-    def _entity_problems(self, step: RunnableStep, parameters: Mapping[str, Any]) -> Sequence[Problem]:
-        name = parameters.get("entity")
-        if step.reader is None or self.source is None or not isinstance(name, str):
-            return ()
-        try:
-            self.source.entity(name)
-        except ConfigError as error:
-            if name in self.source.entity_names:
-                return error.problems
-            place = step.parameter_location("entity")
-            return [
-                attrs.evolve(each, message=f"step '{step.key}': {each.message}", location=place)
-                for each in error.problems
-            ]
-        return ()
-
     def sync(
         self,
         integration: str,
@@ -400,7 +351,8 @@ class Project(Records):
             with self.source.connect():  # before anything is recorded
                 pass
         requests = step_requests(runnable, run, self.source)
-        problems = list(self.step_problems(runnable, {each.step.key: each.parameters for each in requests}))
+        given = {each.step.key: each.parameters for each in requests}
+        problems = list(step_problems(runnable, self.plugins, self.source, self.redact, given))
         if problems:
             raise ConfigError(*problems)
         return Synchronisation(

@@ -1,0 +1,75 @@
+"""What keeps a job's steps from running that only the database and the plugins know; asked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from contraflow.assembly import RunnableJob, RunnableStep
+from contraflow.errors import ConfigError, Problem
+from contraflow.plugins import Plugins
+from contraflow.redaction import Redactor
+from contraflow_hookspecs import StepContext
+
+if TYPE_CHECKING:
+    from contraflow.source import Source
+
+
+def step_problems(
+    job: RunnableJob,
+    plugins: Plugins,
+    source: Source | None,
+    redact: Redactor,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Problem]:
+    """Ask the source database and the plugins of a job's steps.
+
+    Args:
+        job: The job.
+        plugins: Who is asked.
+        source: The source database; ``None`` if the project names none.
+        redact: Keeps secrets out of the plugins' sentences.
+        parameters: By the key of the step, for those that are to run; ``None`` for all with those of the job file.
+
+    Raises:
+        SourceError: The source database cannot be reached.
+    """
+    for step in job.steps:
+        if parameters is not None and step.key not in parameters:
+            continue
+        given = step.parameters if parameters is None else parameters[step.key]
+        problems = list(_entity_problems(step, source, given))
+        if problems:  # better told than by the reader, which does not know their places
+            yield from problems
+            continue
+        context = StepContext(
+            integration=job.integration,
+            job=job.name,
+            step=step.key,
+            execution_id=0,
+            parameters=given,
+            services=step.services,
+            settings=job.settings,
+            source=source,
+        )
+        for plugin in step.plugins:
+            for sentence in plugins.check_step(plugin, context):
+                yield redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))
+
+
+def _entity_problems(step: RunnableStep, source: Source | None, parameters: Mapping[str, Any]) -> Sequence[Problem]:
+    name = parameters.get("entity")
+    if step.reader is None or source is None or not isinstance(name, str):
+        return ()
+    try:
+        source.entity(name)
+    except ConfigError as error:
+        if name in source.entity_names:
+            return error.problems
+        place = step.parameter_location("entity")
+        return [
+            attrs.evolve(each, message=f"step '{step.key}': {each.message}", location=place) for each in error.problems
+        ]
+    return ()
