@@ -15,7 +15,19 @@ from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, hookimpl, protocols
 
 PUBLIC = {name: getattr(contraflow_hookspecs, name) for name in contraflow_hookspecs.__all__}
 HOOKS = {name: value for name, value in vars(specs).items() if hasattr(value, f"{PROJECT_NAME}_spec")}
-STAGES = {"read_items", "process_item", "write_items", "confirm_items", "run_step", "count_items"}
+STAGES = {
+    "read_items",
+    "process_item",
+    "write_items",
+    "confirm_items",
+    "archive_items",
+    "find_items",
+    "fetch_items",
+    "list_items",
+    "forget_items",
+    "run_step",
+    "count_items",
+}
 
 
 def examples_of(name: str) -> list[doctest.Example]:

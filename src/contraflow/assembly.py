@@ -50,7 +50,15 @@ _TASKLET_ALIASES = frozenset(
 )
 _BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
-_OPTIONAL = (("reader", "counter", "count_items"), ("writer", "confirmer", "confirm_items"))
+_OPTIONAL = (
+    ("reader", "counter", "count_items"),
+    ("writer", "confirmer", "confirm_items"),
+    ("writer", "archiver", "archive_items"),
+    ("writer", "finder", "find_items"),
+    ("writer", "fetcher", "fetch_items"),
+    ("writer", "lister", "list_items"),
+    ("writer", "forgetter", "forget_items"),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +90,11 @@ class RunnableStep:
     processor: Stage | None = None
     writer: Stage | None = None
     confirmer: Stage | None = None
+    archiver: Stage | None = None
+    finder: Stage | None = None
+    fetcher: Stage | None = None
+    lister: Stage | None = None
+    forgetter: Stage | None = None
     run: Stage | None = None
 
     @property

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect
 
 import contraflow.ledger.migrations
 from contraflow.errors import LedgerError
-from contraflow.ledger import ItemState, Ledger, open_ledger
+from contraflow.ledger import IntentItem, ItemState, Ledger, open_ledger
 from contraflow.ledger.schema import HEAD, VERSION_TABLE, metadata
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +78,15 @@ def test_the_wheel_brings_the_migrations(tmp_path: Path) -> None:
 @pytest.fixture
 def old_url(url: str) -> str:
     """A ledger of revision 0001, as ``data/keep_revision.py`` kept it."""
+    return kept(url, "0001")
+
+
+def kept(url: str, revision: str) -> str:
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            connection.executescript((DATA / "revision_0001.sqlite.sql").read_text())
+            connection.executescript((DATA / f"revision_{revision}.sqlite.sql").read_text())
     else:
-        execute(url, (DATA / "revision_0001.postgresql.sql").read_text())
+        execute(url, (DATA / f"revision_{revision}.postgresql.sql").read_text())
     return url
 
 
@@ -97,7 +101,7 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
 
 def test_a_ledger_of_revision_0001_keeps_all_that_it_knew(old_url: str) -> None:
     tables = ("cf_ledger", "cf_stream", "cf_item_state", "cf_dead_letter", "cf_job_execution", "cf_step_execution")
-    before = {table: execute(old_url, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}  # noqa: S608
+    before = {table: rows_of(old_url, table) for table in tables}
     with open_ledger(old_url) as ledger:
         assert [execution.id for execution in ledger.executions()] == [3, 2, 1]
         states = ledger.item_states(1, ["[1]", "[\"Zoë '♥'\",5]"])
@@ -110,11 +114,34 @@ def test_a_ledger_of_revision_0001_keeps_all_that_it_knew(old_url: str) -> None:
         assert ledger.checkpoint(**names, step="customers") == (3,)
         assert ledger.checkpoint(**names, step="customers", request="digest") is None
         assert ledger.start_job(**names, parameters={}, started=datetime.now(UTC)) == 4
-    added = {"cf_job_execution": 1, "cf_step_execution": 1}
     for table, rows in before.items():
-        after = execute(old_url, f"SELECT * FROM {table} ORDER BY 1, 2")[: len(rows)]  # noqa: S608
-        assert after == [(*row, *[None] * added.get(table, 0)) for row in rows]
+        after = rows_of(old_url, table)[: len(rows)]
+        assert [
+            {**row, **dict.fromkeys(new.keys() - row.keys())} for row, new in zip(rows, after, strict=True)
+        ] == after
     open_ledger(old_url).close()
+
+
+def rows_of(url: str, table: str) -> list[dict[str, object]]:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        result = connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608
+        rows = [dict(row) for row in result.mappings()]
+    engine.dispose()
+    return rows
+
+
+def test_a_ledger_of_revision_0002_keeps_what_was_in_flight(url: str) -> None:
+    kept(url, "0002")
+    with open_ledger(url) as ledger:
+        (intent,) = ledger.intents(1)
+        assert intent.items == (IntentItem("[6]", "upsert", 2, "fp1:sent", "cf1-key", '{"name":"Zoë"}', "r6", '"v6"'),)
+        assert (intent.boot_id, intent.boot_time, intent.returned) == ("boot", 100.0, False)
+        state = ledger.lease_state("acme", "customers_export")
+        assert state is not None
+        assert (state.epoch, state.owner) == (1, "dead")
+        assert [request.body["ids"] for request in ledger.requests()] == [[7]]
+        assert ledger.item_states(1, ["[1]"])["[1]"].remote_id == "r1"
 
 
 def test_a_migration_that_cannot_be_ended_leaves_the_old_ledger(old_url: str) -> None:

@@ -137,7 +137,7 @@ def test_an_empty_file_is_no_ledger(tmp_path: Path) -> None:
 def test_a_ledger_of_a_newer_version_is_refused(url: str) -> None:
     open_ledger(url).close()
     execute(url, "UPDATE cf_alembic_version SET version_num = '9999'")
-    with pytest.raises(LedgerError, match=r"newer contraflow \(revision 9999\); .* up to 0002: upgrade contraflow"):
+    with pytest.raises(LedgerError, match=r"newer contraflow \(revision 9999\); .* up to 0003: upgrade contraflow"):
         open_ledger(url)
 
 

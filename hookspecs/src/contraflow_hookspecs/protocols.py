@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from contraflow_hookspecs.types import (
     Change,
     ExportJob,
+    Gone,
     Item,
     JobExecution,
     Rejected,
+    RemoteItem,
     Skip,
     StepContext,
     StepExecution,
@@ -61,6 +63,26 @@ class WriteItems(Protocol):
 
 
 class ConfirmItems(Protocol):
+    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+
+
+class ArchiveItems(Protocol):
+    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+
+
+class FindItems(Protocol):
+    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem]: ...
+
+
+class FetchItems(Protocol):
+    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem | Gone]: ...
+
+
+class ListItems(Protocol):
+    def __call__(self, context: StepContext) -> Iterable[RemoteItem]: ...
+
+
+class ForgetItems(Protocol):
     def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
 
 

@@ -93,6 +93,10 @@ class Item:
     entity: Any = None
     """The mapped instance or the row; ``None`` for a delete."""
     operation: Operation = Operation.UPSERT
+    position: Key | None = None
+    """Where to read on behind this item, for readers that do not read in the order of the key; ``None`` for its key."""
+    parents: Mapping[str, str] = _EMPTY
+    """Remote ids of the items that this one refers to, by the names of the step's ``references``. Set by the engine."""
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -202,6 +206,20 @@ class Gone:
     key: Key
 
 
+@attrs.frozen(kw_only=True)
+class RemoteItem:
+    """A record as the remote holds it, read and not written."""
+
+    key: Key | None
+    """Whose record it is; ``None`` if that cannot be told (``list_items``)."""
+    remote_id: str | None = None
+    remote_version: str | None = None
+    payload: Mapping[str, Any] | None = None
+    """Its content, under the names that ``process_item`` gives to the fields; ``None`` where it was not read."""
+    modified: datetime | None = None
+    """When it was last changed there, aware, where the remote tells."""
+
+
 WriteResult = Written | Rejected | Deferred | Unknown | Conflict | Gone
 """What ``write_items`` answers for one change."""
 
@@ -234,7 +252,10 @@ class StepContext:
     filter: IdFilter = IdFilter()
     """Which entities are asked for."""
     checkpoint: Key | None = None
-    """For readers: the key up to which an interrupted execution has settled everything; read on behind it."""
+    """For readers: the position (by default the key) up to which an interrupted execution has settled everything; read on
+    behind it."""
+    cursor: str | None = None
+    """For readers of changes: the ``cursor`` of the last execution that completed; ``None`` before the first."""
     source: Any = None
     """For readers: the project's source database (``contraflow.source.Source``)."""
     attempt: int = 1

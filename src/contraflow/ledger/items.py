@@ -123,7 +123,7 @@ def _sqlite_upsert() -> Insert:
 def _postgresql_upsert() -> Insert:
     from sqlalchemy.dialects.postgresql import insert
 
-    types = {name: Integer() if name == "generation" else Text() for name in _FIELDS}
+    types = {name: item_state.c[name].type for name in _FIELDS}
     columns = (
         func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in types.items()))
         .table_valued(*_FIELDS)

@@ -11,10 +11,20 @@ import attrs
 
 from contraflow_hookspecs import Key
 
-ItemStatus = Literal["written", "deleted", "rejected", "deferred", "in_doubt"]
-"""What is known of an item at the remote. ``in_doubt``: a change was sent and nobody can say whether it arrived."""
+ItemStatus = Literal["written", "deleted", "archived", "rejected", "deferred", "in_doubt", "gone", "conflict"]
+"""What is known of an item at the remote. ``in_doubt``: a change was sent and nobody can say whether it arrived. ``gone``:
+somebody else removed it there. ``conflict``: somebody else changed it there, and a person has to say which version holds."""
 
-ITEM_STATUSES: tuple[ItemStatus, ...] = ("written", "deleted", "rejected", "deferred", "in_doubt")
+ITEM_STATUSES: tuple[ItemStatus, ...] = (
+    "written",
+    "deleted",
+    "archived",
+    "rejected",
+    "deferred",
+    "in_doubt",
+    "gone",
+    "conflict",
+)
 
 
 UNKNOWN_CONTENT = ""
@@ -35,6 +45,14 @@ class ItemState(NamedTuple):
     """Fingerprint last tried and not confirmed."""
     remote_id: str | None = None
     remote_version: str | None = None
+    digests: str | None = None
+    """Of the fields of what the remote last confirmed: JSON, field name to digest; ``None`` where unknown."""
+    payload: str | None = None
+    """What the remote last confirmed, in canonical form, where the step remembers it."""
+    changed: str | None = None
+    """Names of the fields that were sent last, as a JSON array; ``None`` where the whole item was."""
+    retry_at: float | None = None
+    """When a deferred item is due again, in seconds since 1970 (UTC); ``None`` for at once."""
 
 
 class StepRecord(NamedTuple):

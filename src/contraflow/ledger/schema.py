@@ -31,7 +31,7 @@ from sqlalchemy import (
 from contraflow.errors import LedgerError
 from contraflow.ledger.records import ITEM_STATUSES
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in ``migrations/versions``: known here so that an up-to-date ledger opens without Alembic."""
 
 PREFIX = "cf_"
@@ -47,7 +47,7 @@ NAMING = {
 
 # One comparison after the other: SQLite builds a table for an IN list at every row, which doubles the time of a settle.
 STATUS_CHECK = " OR ".join(f"status = '{status}'" for status in ITEM_STATUSES)
-OPEN_ITEMS = "status <> 'written' AND status <> 'deleted'"
+OPEN_ITEMS = "status <> 'written' AND status <> 'deleted' AND status <> 'archived'"
 """The items somebody may have to look at. Queries repeat it word for word, so that the partial index serves them."""
 
 
@@ -128,6 +128,9 @@ stream = Table(
     Column("integration", Text, nullable=False),
     Column("job", Text, nullable=False),
     Column("step", Text, nullable=False),
+    Column("mapping", JsonText),  # what turned entities into payloads when all of them were last compared
+    Column("cursor", Text),  # up to where changes were read
+    Column("swept", _BIG),  # the last job execution that compared all of the source with all of the ledger
     UniqueConstraint("integration", "job", "step"),
 )
 
@@ -165,6 +168,10 @@ item_state = Table(
     Column("pending", Text),
     Column("remote_id", Text),
     Column("remote_version", Text),
+    Column("digests", Text),
+    Column("payload", Text),
+    Column("changed", Text),
+    Column("retry_at", Float(53)),
     Column("execution_id", _BIG, nullable=False),
     CheckConstraint(STATUS_CHECK, name="status"),
     sqlite_with_rowid=False,

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 
-from contraflow.ledger import ItemState, NewDeadLetter, Settlement, open_ledger
+from contraflow.ledger import BootMoment, IntentItem, ItemState, Ledger, NewDeadLetter, Settlement, open_ledger
 from contraflow.ledger.schema import HEAD
 from contraflow_hookspecs import BatchStatus, JobExecution, StepExecution
 
@@ -29,7 +29,7 @@ NAMES = {"integration": "acme", "job": "customers_export"}
 
 def fill(url: str) -> None:
     """One completed execution, one that failed, and one that was killed while it ran."""
-    with open_ledger(url, clock=lambda: MOMENT) as ledger:
+    with open_ledger(url, clock=lambda: MOMENT, boot_clock=lambda: BootMoment("boot", 100.0)) as ledger:
         for status in (BatchStatus.COMPLETED, BatchStatus.FAILED, None):
             number = ledger.start_job(**NAMES, parameters={"ids": [[1, "a,b"]]}, started=MOMENT)
             step = ledger.start_step(number, **NAMES, step="customers", total=5, started=MOMENT)
@@ -61,6 +61,17 @@ def fill(url: str) -> None:
                 }
                 ledger.finish_step(step.id, StepExecution(**common, step="customers", counts={"read": 5}, total=5))
                 ledger.finish_job(JobExecution(**common, id=number, failures=("the remote went away",)))
+        _leave_in_flight(ledger, step.stream_id, number)
+
+
+def _leave_in_flight(ledger: Ledger, stream_id: int, execution_id: int) -> None:
+    """What a process leaves that dies while it sends: a lease, an intent, and a request that waits."""
+    holder = {"owner": "dead", "host": "host", "pid": 1}
+    lease = ledger.take_lease(*NAMES.values(), **holder, since=MOMENT, seen=None)
+    assert lease is not None
+    item = IntentItem("[6]", "upsert", 2, "fp1:sent", "cf1-key", '{"name":"Zoë"}', "r6", '"v6"')
+    ledger.intend(lease, stream_id=stream_id, execution_id=execution_id, items=[item])
+    ledger.add_request(*NAMES.values(), {"ids": [7], "steps": [], "parameters": {}})
 
 
 def keep_sqlite() -> None:

@@ -1,0 +1,70 @@
+"""What is remembered of each item's fields, how far a stream was read, and items that somebody else removed or changed."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_STATUSES = ("written", "deleted", "archived", "rejected", "deferred", "in_doubt", "gone", "conflict")
+_CHECK = " OR ".join(f"status = '{status}'" for status in _STATUSES)
+_OPEN = "status <> 'written' AND status <> 'deleted' AND status <> 'archived'"
+_KEPT = (
+    "stream_id",
+    "key",
+    "status",
+    "generation",
+    "fingerprint",
+    "pending",
+    "remote_id",
+    "remote_version",
+    "execution_id",
+)
+
+
+def upgrade() -> None:
+    """Add columns and statuses; rows stay as they are."""
+    op.add_column("cf_stream", sa.Column("mapping", sa.Text))
+    op.add_column("cf_stream", sa.Column("cursor", sa.Text))
+    op.add_column("cf_stream", sa.Column("swept", _BIG))
+    _widen_items()
+
+
+def _widen_items() -> None:
+    """By a new table, since SQLite cannot change a check."""
+    op.drop_index("ix_cf_item_state_open", "cf_item_state")
+    op.rename_table("cf_item_state", "cf_item_state_old")
+    if op.get_bind().dialect.name == "postgresql":  # where the names of constraints outlive a table's
+        op.execute("ALTER TABLE cf_item_state_old DROP CONSTRAINT pk_cf_item_state")
+    op.create_table(
+        "cf_item_state",
+        sa.Column("stream_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("fingerprint", sa.Text),
+        sa.Column("pending", sa.Text),
+        sa.Column("remote_id", sa.Text),
+        sa.Column("remote_version", sa.Text),
+        sa.Column("digests", sa.Text),
+        sa.Column("payload", sa.Text),
+        sa.Column("changed", sa.Text),
+        sa.Column("retry_at", sa.Float(53)),
+        sa.Column("execution_id", _BIG, nullable=False),
+        sa.PrimaryKeyConstraint("stream_id", "key", name="pk_cf_item_state"),
+        sa.CheckConstraint(_CHECK, name=op.f("ck_cf_item_state_status")),
+        sqlite_with_rowid=False,
+    )
+    kept = ", ".join(_KEPT)
+    op.execute(f"INSERT INTO cf_item_state ({kept}) SELECT {kept} FROM cf_item_state_old")  # noqa: S608 - no input
+    op.drop_table("cf_item_state_old")
+    op.create_index(
+        "ix_cf_item_state_open",
+        "cf_item_state",
+        ["status", "stream_id", "key"],
+        sqlite_where=sa.text(_OPEN),
+        postgresql_where=sa.text(_OPEN),
+    )
