@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "ledger": 1,
     "errors": 0,
     "fingerprint": 0,
+    "merge": 0,
     "redaction": 0,
     "": 0,
 }
