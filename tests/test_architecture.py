@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "fingerprint": 0,
     "merge": 0,
+    "field_digests": 0,
     "redaction": 0,
     "": 0,
 }

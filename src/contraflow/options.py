@@ -22,6 +22,7 @@ PARAMETERS: Mapping[str, str] = {
     "retry_budget": "most seconds of waiting for attempts in one run (default 600)",
     "skip_limit": "most rejected items, counted after each chunk, before the step fails (default: no limit)",
     "max_rejected": "largest share of items that may be rejected for one reason, from 20 of them on (default 0.2)",
+    "remember": "what the ledger keeps of what was sent: fingerprint (digests of the fields, the default) or payload",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
 }
@@ -80,6 +81,7 @@ class StepOptions:
     skip_limit: int | None = None
     max_rejected: float = 0.2
     in_doubt: str | None = None
+    remembers_payloads: bool = False
     summary: bool | None = None
 
 
@@ -112,6 +114,7 @@ def options_of(
         skip_limit=given.whole("skip_limit", 0, None),
         max_rejected=given.number("max_rejected", 0.2, most=1.0),
         in_doubt=given.choice("in_doubt", ("hold", "resend")),
+        remembers_payloads=given.choice("remember", ("fingerprint", "payload")) == "payload",
         summary=given.truth("add_to_job_summary"),
     )
     if parameters.get("missing") == "delete" and not capabilities.delete:

@@ -302,6 +302,7 @@ class Project(Records):
         parameters: Mapping[str, Any] | None = None,
         wait: bool = False,
         resume: bool = True,
+        force: bool = False,
         stop: StopRequest | None = None,
     ) -> JobExecution:
         """Run an integration's export job, alone: one execution of a job at a time.
@@ -316,6 +317,8 @@ class Project(Records):
             parameters: Parameters of this run, over those of the job file.
             wait: Whether to wait while another process runs the job.
             resume: Whether to go on where an interrupted execution of the same request had come to.
+            force: Send what is read also if the remote holds it as far as the ledger knows, or has refused it. What is in
+                doubt stays held.
             stop: Set it, from another thread or a signal handler, to end the run after the chunks in hand.
 
         Returns:
@@ -346,7 +349,7 @@ class Project(Records):
             )
         runnable = self.assemble(configured, self.job_name(configured, job))
         merged = self.plugins.configure(runnable.name, parameters or {})
-        run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps)
+        run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps, force=force)
         if self.source is not None:
             with self.source.connect():  # before anything is recorded
                 pass

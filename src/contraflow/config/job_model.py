@@ -26,6 +26,7 @@ ENGINE_PARAMETERS = (
     "max_rejected",
     "entity",
     "missing",
+    "remember",
     "in_doubt",
     "load",
     "add_to_job_summary",

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
 import attrs
 
+from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.engine.preparation import NO_KEY, Preparation, Prepared
 from contraflow.ledger import ItemState, ItemStatus, Ledger
 from contraflow_hookspecs import Change, Key, Operation, Rejected
@@ -34,6 +36,10 @@ class Intended(NamedTuple):
     prior: ItemState | None
     canonical: str = ""
     """The payload's canonical form, for the intent."""
+    digests: str | None = None
+    """Of the payload's fields, as the ledger keeps them once the remote has confirmed it."""
+    payload: str | None = None
+    """The payload, where the ledger keeps that, too."""
 
 
 class Refused(NamedTuple):
@@ -53,7 +59,10 @@ class Chunk:
     rejected: list[Refused] = attrs.field(factory=list)
     """What was refused before it was sent."""
     restored: list[ItemState] = attrs.field(factory=list)
-    """Items that turned back to what the remote holds, after a later version of them had not arrived."""
+    """Items that are not sent, and of which the ledger must know better: those that turned back to what the remote holds,
+    after a later version of them had not arrived, and those whose fields it does not know yet."""
+    not_due: list[tuple[Key, float]] = attrs.field(factory=list)
+    """Deferred items whose time has not come, and when it does (seconds since 1970)."""
     counts: Counter[str] = attrs.field(factory=Counter)
     """Outcomes that are already certain."""
     size: int = 0
@@ -77,7 +86,11 @@ class Comparison:
         identity: What makes idempotency keys of this ledger and stream different from all others.
         page_size: Items looked up in the ledger at once.
         chunk_size: Most changes in a chunk.
+        memory: What is remembered of the items' fields.
+        now: The clock.
         resend_held: Whether items that an earlier run held, since their fate is unknown, are sent again.
+        force: Whether items are sent also if the remote holds them, or has refused them.
+        at_once: Whether deferred items are due before their time.
     """
 
     ledger: Ledger
@@ -85,7 +98,11 @@ class Comparison:
     identity: Sequence[str]
     page_size: int
     chunk_size: int
+    memory: Memory
+    now: Callable[[], datetime]
     resend_held: bool = False
+    force: bool = False
+    at_once: bool = False
     _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
     _base: hashlib.blake2b = attrs.field(init=False)
 
@@ -159,38 +176,56 @@ class Comparison:
                 self._place(chunk, item, state)
 
     def _place(self, chunk: Chunk, item: Prepared, state: ItemState | None) -> None:
-        if _is_at_remote(item, state):
+        if _is_at_remote(item, state) and not (self.force and item.operation is Operation.UPSERT):
             chunk.counts["unchanged"] += 1
-            settled: ItemStatus = "deleted" if item.operation is Operation.DELETE else "written"
-            if state is not None and state.status != settled:
-                chunk.restored.append(state._replace(status=settled, pending=None))
+            self._note_unchanged(chunk, item, state)
         elif state is not None and state.status == "in_doubt" and not self.resend_held:
             # Only recovery may send it again; until then a newer version would race with the older one.
             chunk.counts["in_doubt"] += 1
-        elif state is not None and state.status == "rejected" and state.pending == item.fingerprint:
+        elif self.force or state is None:
+            chunk.intended[item.key_text] = self._intend(item, state)
+        elif state.status == "rejected" and state.pending == item.fingerprint:
             chunk.counts["rejected"] += 1  # the remote has refused this very version: it would again
+        elif state.retry_at is not None and not self.at_once and state.retry_at > self.now().timestamp():
+            chunk.counts["deferred"] += 1
+            chunk.not_due.append((item.key, state.retry_at))
         else:
             chunk.intended[item.key_text] = self._intend(item, state)
+
+    def _note_unchanged(self, chunk: Chunk, item: Prepared, state: ItemState | None) -> None:
+        if state is None:
+            return
+        settled: ItemStatus = "deleted" if item.operation is Operation.DELETE else "written"
+        if state.status != settled:
+            chunk.restored.append(state._replace(status=settled, pending=None, retry_at=None))
+        elif item.operation is Operation.UPSERT and (known := self.memory.learn(state, item.canonical)) is not None:
+            chunk.restored.append(known)
 
     def _intend(self, item: Prepared, state: ItemState | None) -> Intended:
         if state is None:
             generation = 1
-        elif state.pending == item.fingerprint:
+        elif state.pending == item.fingerprint and (not self.force or state.status == "in_doubt"):
             generation = state.generation  # the same change as last time: the remote must be able to recognise it
         else:
             generation = state.generation + 1
         digest = self._base.copy()
         # The fingerprint tells a removal, too.
         digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
+        is_delete = item.operation is Operation.DELETE
+        kept = NOTHING if is_delete else self.memory.of(item.key_text, item.canonical, state)
         change = Change(
             key=item.key,
             operation=item.operation,
             payload=item.payload or {},
+            previous=previous_of(state),
+            changed=kept.changed,
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,
             idempotency_key=f"cf1-{digest.hexdigest()}",
         )
-        return Intended(change, item.key_text, item.fingerprint, generation, state, item.canonical)
+        return Intended(
+            change, item.key_text, item.fingerprint, generation, state, item.canonical, kept.digests, kept.payload
+        )
 
 
 def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from contraflow.engine.comparison import Intended
+from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.errors import LedgerError
 from contraflow.ledger import Intent, IntentItem, ItemState, decode_key
 from contraflow.payloads import decode_payload
@@ -62,34 +63,36 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
         intended.canonical if with_payload else "",
         change.remote_id,
         change.remote_version,
+        None if change.changed is None else sorted(change.changed),
     )
 
 
-def intended_of(intent: Intent, states: Mapping[str, ItemState]) -> Sequence[Intended]:
+def intended_of(intent: Intent, states: Mapping[str, ItemState], memory: Memory) -> Sequence[Intended]:
     """The changes of an intent that an earlier process left behind, as that process sent them.
 
     Raises:
         LedgerError: The ledger holds an intent that contraflow did not write.
     """
     try:
-        return [
-            Intended(
-                Change(
-                    key=decode_key(item.key),
-                    operation=Operation(item.operation),
-                    payload=decode_payload(item.payload) if item.payload else {},
-                    remote_id=item.remote_id,
-                    remote_version=item.remote_version,
-                    idempotency_key=item.idempotency_key,
-                    attempt=intent.attempt + 1,
-                ),
-                item.key,
-                item.fingerprint,
-                item.generation,
-                states.get(item.key),
-                item.payload,
-            )
-            for item in intent.items
-        ]
+        return [_intended(item, intent.attempt + 1, states.get(item.key), memory) for item in intent.items]
     except ValueError as error:
         raise LedgerError(f"the ledger holds an intent that contraflow did not write: {error}") from None
+
+
+def _intended(item: IntentItem, attempt: int, prior: ItemState | None, memory: Memory) -> Intended:
+    # Without content it is not sent again, and what is not known of it is not remembered.
+    kept = memory.of(item.key, item.payload, None) if item.payload else NOTHING
+    change = Change(
+        key=decode_key(item.key),
+        operation=Operation(item.operation),
+        payload=decode_payload(item.payload) if item.payload else {},
+        previous=previous_of(prior),
+        changed=None if item.changed is None else frozenset(item.changed),
+        remote_id=item.remote_id,
+        remote_version=item.remote_version,
+        idempotency_key=item.idempotency_key,
+        attempt=attempt,
+    )
+    return Intended(
+        change, item.key, item.fingerprint, item.generation, prior, item.payload, kept.digests, kept.payload
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from functools import partial
 
 import attrs
@@ -18,6 +19,7 @@ from contraflow.assembly import Stage
 from contraflow.engine.comparison import Chunk, Comparison
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
+from contraflow.engine.memory import Memory
 from contraflow.engine.pipeline import Pipeline
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
@@ -67,6 +69,8 @@ class ItemLoop:
         told: Told of each settlement.
         waiting: Told how many seconds recovery is about to wait.
         explain: Turns an exception of the processor into words, where it knows better.
+        now: The clock.
+        force: Whether items are sent also if the remote holds them.
     """
 
     reader: Stage
@@ -88,7 +92,10 @@ class ItemLoop:
     told: Told
     waiting: Callable[[float], None]
     explain: Callable[[BaseException, object], str | None]
+    now: Callable[[], datetime]
+    force: bool = False
     _sender: Sender = attrs.field(init=False)
+    _memory: Memory = attrs.field(init=False)
     _comparison: Comparison = attrs.field(init=False)
     _guard: RejectionGuard = attrs.field(init=False)
     _breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker, init=False)
@@ -105,12 +112,17 @@ class ItemLoop:
             stop=self.stop,
             check=self.may_send,
         )
+        self._memory = Memory(self.ledger.id, keeps_payloads=options.remembers_payloads)
         self._comparison = Comparison(
             ledger=self.ledger,
             stream_id=self.record.stream_id,
             identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
             page_size=options.batch_size,
             chunk_size=options.batch_size,
+            memory=self._memory,
+            now=self.now,
+            force=self.force,
+            at_once=self.context.filter.ids is not None,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
         )
         self._recorder = Recorder(
@@ -119,6 +131,7 @@ class ItemLoop:
             step=self.record,
             execution_id=self.context.execution_id,
             redact=self.redact,
+            now=self.now,
             comparison=self._comparison,
             told=self.told,
         )
@@ -168,6 +181,7 @@ class ItemLoop:
             stream_id=self.record.stream_id,
             promise=self.promise,
             lifetime=self.lifetime,
+            memory=self._memory,
             sender=self._sender,
             confirm=self.confirmer,
             context=self.context,

@@ -34,6 +34,8 @@ class StepRequest:
     """Of parameters and filter: only the same request may be resumed."""
     checkpoint: Key | None = None
     """Where an interrupted execution of the same request had come to."""
+    force: bool = False
+    """Whether items are sent also if the remote holds them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -145,6 +147,7 @@ class JobRun:
             now=self.now,
             explain=self.explain,
             in_summary=self._in_summary(request.options.summary),
+            force=request.force,
         )
 
     def _in_summary(self, wish: bool | None) -> bool:

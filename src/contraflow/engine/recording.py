@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import attrs
@@ -43,6 +44,7 @@ class Recorder:
         step: The step execution's numbers in the ledger.
         execution_id: The job execution's number.
         redact: Keeps secrets out.
+        now: The clock.
         comparison: Learns what was settled.
         told: Told of each settlement.
     """
@@ -52,6 +54,7 @@ class Recorder:
     step: StepRecord
     execution_id: int
     redact: Redactor
+    now: Callable[[], datetime]
     comparison: Comparison
     told: Told
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -69,7 +72,7 @@ class Recorder:
         entries = []
         for chunk, in_flight, sent in landed:
             settled = settle_chunk(chunk, self.redact)
-            settled.add(settle_sent(sent.intended, sent.results, self.redact))
+            settled.add(settle_sent(sent.intended, sent.results, self.redact, self.now()))
             with_checkpoint = with_checkpoint and sent.stop is None
             position = chunk.position if with_checkpoint else None
             entries.append(_Entry(settled, sent.intended, sent.results, in_flight, chunk.size, position))
@@ -81,7 +84,8 @@ class Recorder:
         self, in_flight: InFlight, certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int
     ) -> None:
         """Record what is certain while the rest of a chunk is about to be sent again, as attempt number ``attempt``."""
-        self._record([_Entry(settle_sent(certain, results, self.redact), certain, results, in_flight)])
+        settled = settle_sent(certain, results, self.redact, self.now())
+        self._record([_Entry(settled, certain, results, in_flight)])
         self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
 
     def recovered(self, in_flight: InFlight, sent: Sequence[Intended], results: Mapping[Key, WriteResult]) -> None:
@@ -89,7 +93,7 @@ class Recorder:
 
         They were counted as in doubt if this execution sent them; otherwise they count for themselves, as ``recovered``.
         """
-        settled = settle_sent(sent, results, self.redact)
+        settled = settle_sent(sent, results, self.redact, self.now())
         certain = len(sent) - settled.counts.pop("in_doubt", 0)
         if in_flight.execution_id == self.execution_id:
             settled.counts["in_doubt"] -= certain

@@ -15,6 +15,7 @@ from contraflow.assembly import Stage
 from contraflow.engine.comparison import Intended
 from contraflow.engine.delivery import Call, deliver
 from contraflow.engine.in_flight import InFlight, intended_of
+from contraflow.engine.memory import Memory
 from contraflow.engine.promise import Promise
 from contraflow.engine.sending import Sender
 from contraflow.engine.stopping import StopRequest
@@ -39,6 +40,7 @@ class Recovery:
         stream_id: The ledger's number of the step into its integration.
         promise: What the remote's capabilities allow.
         lifetime: The quiesce time in seconds.
+        memory: What is remembered of the items' fields.
         sender: Sends again.
         confirm: The connector's ``confirm_items``, for items that may only be sent again if they did not arrive.
         context: What ``confirm_items`` may know.
@@ -52,6 +54,7 @@ class Recovery:
     stream_id: int
     promise: Promise
     lifetime: float
+    memory: Memory
     sender: Sender
     confirm: Stage | None
     context: StepContext
@@ -91,7 +94,7 @@ class Recovery:
 
     def _resolve(self, intent: Intent, crashes: int) -> None:
         states = self.ledger.item_states(self.stream_id, [item.key for item in intent.items])
-        left = intended_of(intent, states)
+        left = intended_of(intent, states, self.memory)
         in_flight = InFlight(
             intent.id,
             {each.change.key: each for each in left},

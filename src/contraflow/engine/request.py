@@ -35,12 +35,14 @@ class RunRequest:
         everything: Whether "all" was said.
         parameters: The run's parameters.
         steps: Names of the steps to run; empty for all.
+        force: Whether items are sent also if the remote holds them.
     """
 
     ids: Any = None
     everything: bool = False
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     steps: Sequence[str] = ()
+    force: bool = False
 
 
 def step_requests(job: RunnableJob, run: RunRequest, source: Source | None) -> list[StepRequest]:
@@ -97,6 +99,7 @@ def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Sour
         options=options,
         filter=wanted,
         digest=_digest(parameters, wanted),
+        force=run.force,
     )
 
 

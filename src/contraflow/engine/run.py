@@ -136,8 +136,8 @@ class Synchronisation:
         return execution
 
     def _from_checkpoint(self, step: StepRequest) -> StepRequest:
-        if not self.resume or step.step.reader is None:
-            return step
+        if not self.resume or step.force or step.step.reader is None:
+            return step  # what a forced run has sent already cannot be told from what it has not
         names = {"integration": self.job.integration, "job": self.job.name, "step": step.step.key}
         checkpoint = self.ledger.checkpoint(**names, request=step.digest)
         if checkpoint is not None and self._has_deferred(step.step.key):
@@ -173,12 +173,15 @@ def _body(request: RunRequest) -> Mapping[str, Any]:
         "ids": _plain(request.ids),
         "steps": list(request.steps),
         "parameters": _plain(dict(request.parameters)),
+        **({"force": True} if request.force else {}),
     }
 
 
 def _request(recorded: Request) -> RunRequest:
     body = recorded.body
-    return RunRequest(ids=body["ids"], parameters=body["parameters"], steps=tuple(body["steps"]))
+    return RunRequest(
+        ids=body["ids"], parameters=body["parameters"], steps=tuple(body["steps"]), force=body.get("force", False)
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import attrs
 
@@ -72,23 +74,30 @@ def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
         rejections=[],
         counts=Counter(chunk.counts),
     )
+    for key, moment in chunk.not_due:
+        settled.note(
+            "deferred", key, f"not due before {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC", redact
+        )
     for refused in chunk.rejected:
         prior = refused.prior
         if prior is None:
             settled.states.append(ItemState(refused.key_text, "rejected", 0))
         elif prior.status != "in_doubt":  # a doubt stays one until it is resolved
-            settled.states.append(prior._replace(status="rejected"))
+            settled.states.append(prior._replace(status="rejected", retry_at=None))
         _bury(settled, refused.key_text, refused.rejected, redact)
     return settled
 
 
-def settle_sent(sent: Iterable[Intended], results: Mapping[Key, WriteResult], redact: Redactor) -> Settled:
+def settle_sent(
+    sent: Iterable[Intended], results: Mapping[Key, WriteResult], redact: Redactor, now: datetime
+) -> Settled:
     """Work out what to record of items that were sent.
 
     Args:
         sent: The items.
         results: One result for each.
         redact: Keeps secrets out of reasons.
+        now: The present moment, from which a remote counts the seconds that it wants to be left alone.
     """
     settled = Settled(states=[], dead_letters=[], resolved=[], rejections=[], counts=Counter())
     written: list[Action] = []
@@ -97,7 +106,7 @@ def settle_sent(sent: Iterable[Intended], results: Mapping[Key, WriteResult], re
         if isinstance(result, Written):
             written.append(_confirm(settled, intended, result))
         else:
-            _record(settled, intended, result, redact)
+            _record(settled, intended, result, redact, now)
     _count(settled.counts, written)
     return settled
 
@@ -110,14 +119,15 @@ def _count(counts: Counter[str], written: list[Action]) -> None:
             counts[action.value] += written.count(action)
 
 
-def _record(settled: Settled, intended: Intended, result: WriteResult, redact: Redactor) -> None:
+def _record(settled: Settled, intended: Intended, result: WriteResult, redact: Redactor, now: datetime) -> None:
     match result:
         case Rejected():
             settled.states.append(_unconfirmed(intended, "rejected"))
             settled.counts["rejected"] += 1
             _bury(settled, intended.key_text, result, redact)
-        case Deferred():
-            settled.states.append(_unconfirmed(intended, "deferred"))
+        case Deferred(retry_after=wait):
+            retry_at = None if wait is None else now.timestamp() + wait
+            settled.states.append(_unconfirmed(intended, "deferred", retry_at))
             settled.counts["deferred"] += 1
             settled.note("deferred", result.key, result.reason, redact)
         case Unknown():
@@ -153,6 +163,9 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
             None,
             remote_id,
             result.remote_version,
+            intended.digests,
+            intended.payload,
+            _names(intended.change.changed),
         )
     settled.states.append(state)
     if prior is not None and prior.status == "rejected":
@@ -164,20 +177,23 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
     return Action.CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
 
 
-def _unconfirmed(intended: Intended, status: ItemStatus) -> ItemState:
-    prior = intended.prior
-    confirmed = prior.fingerprint if prior else None
-    if prior is not None and prior.status == "in_doubt" and status != "in_doubt":
-        confirmed = UNKNOWN_CONTENT  # the sending before this one may have arrived
-    return ItemState(
-        intended.key_text,
-        status,
-        intended.generation,
-        confirmed,
-        intended.fingerprint,
-        prior.remote_id if prior else None,
-        prior.remote_version if prior else None,
+def _unconfirmed(intended: Intended, status: ItemStatus, retry_at: float | None = None) -> ItemState:
+    """What is known of an item that was sent and is not confirmed: what was before, and what was tried."""
+    prior = intended.prior or ItemState(intended.key_text, status)
+    if prior.status == "in_doubt" and status != "in_doubt":
+        # The sending before this one may have arrived.
+        prior = prior._replace(fingerprint=UNKNOWN_CONTENT, digests=None, payload=None)
+    return prior._replace(
+        status=status,
+        generation=intended.generation,
+        pending=intended.fingerprint,
+        changed=_names(intended.change.changed),
+        retry_at=retry_at,
     )
+
+
+def _names(changed: frozenset[str] | None) -> str | None:
+    return None if changed is None else json.dumps(sorted(changed))
 
 
 def _bury(settled: Settled, key_text: str, rejected: Rejected, redact: Redactor) -> None:

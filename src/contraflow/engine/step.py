@@ -79,6 +79,7 @@ class StepRun:
         now: The clock.
         explain: Turns an exception of the processor into words, where it knows better.
         in_summary: Whether the step's counts belong to the job's headline.
+        force: Whether items are sent also if the remote holds them.
     """
 
     step: RunnableStep
@@ -94,6 +95,7 @@ class StepRun:
     now: Callable[[], datetime]
     explain: Callable[[BaseException, Any], str | None]
     in_summary: bool = True
+    force: bool = False
     cause: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -189,6 +191,8 @@ class StepRun:
             told=self._told,
             waiting=self._waiting,
             explain=self.explain,
+            now=self.now,
+            force=self.force,
         )
         try:
             loop.run()

@@ -167,6 +167,8 @@ class IntentItem(NamedTuple):
     payload: str
     remote_id: str | None = None
     remote_version: str | None = None
+    changed: Sequence[str] | None = None
+    """Names of the fields that differ from what the remote last confirmed; ``None`` where nobody can say."""
 
 
 @attrs.frozen(kw_only=True)

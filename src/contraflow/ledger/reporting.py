@@ -164,12 +164,14 @@ class Reporting(LedgerCore):
 
 
 def _apply(verdict: Verdict, state: ItemState) -> ItemState | None:
+    # Of the fields of what was in doubt nothing is kept but the fingerprint of all.
+    known = state._replace(digests=None, payload=None, changed=None, retry_at=None)
     if verdict == "resend":
         # Neither the last confirmed content nor the one in doubt: only what differs from both is sure to be sent.
-        return state._replace(status="deferred", fingerprint=UNKNOWN_CONTENT)
+        return known._replace(status="deferred", fingerprint=UNKNOWN_CONTENT)
     if verdict == "deleted":
-        return state._replace(status="deleted", fingerprint=None, pending=None, remote_id=None, remote_version=None)
+        return known._replace(status="deleted", fingerprint=None, pending=None, remote_id=None, remote_version=None)
     if state.pending is None:
         return None
     # The version that the remote gave it is not known.
-    return state._replace(status="written", fingerprint=state.pending, pending=None, remote_version=None)
+    return known._replace(status="written", fingerprint=state.pending, pending=None, remote_version=None)

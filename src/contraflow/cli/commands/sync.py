@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter of this run.")
 @click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
 @click.option("--no-resume", is_flag=True, help="Read from the beginning, also after a run that was interrupted.")
+@click.option("--force", is_flag=True, help="Send what is read also if the remote has it already, or has refused it.")
 @json_option
 @click.pass_obj
 def command(
@@ -47,6 +48,7 @@ def command(
     pairs: tuple[str, ...],
     wait: bool,
     no_resume: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Synchronise INTEGRATION: export what its remote does not have yet, or has differently.
@@ -78,6 +80,7 @@ def command(
                 parameters=parameters,
                 wait=wait,
                 resume=not no_resume,
+                force=force,
                 stop=stop,
             )
         except RequestRecordedError as recorded:

@@ -1,0 +1,89 @@
+"""What the ledger is to remember of the fields of an item, and what it therefore knows of a change.
+
+``remember: fingerprint`` keeps a digest of each field: enough to name those that differ. ``remember: payload`` keeps their
+values as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import attrs
+
+from contraflow.errors import LedgerError
+from contraflow.field_digests import differing, field_digests, salt_of, spell
+from contraflow.ledger import ItemState
+from contraflow.payloads import decode_payload
+
+
+class Remembered(NamedTuple):
+    """What the ledger keeps of a payload that the remote confirms, and how it differs from the one before."""
+
+    digests: str | None
+    payload: str | None
+    changed: frozenset[str] | None
+    """Names of the fields that differ; ``None`` where nobody can say."""
+
+
+NOTHING = Remembered(None, None, None)
+"""Of a removal."""
+
+
+@attrs.frozen
+class Memory:
+    """How a step remembers.
+
+    Args:
+        ledger_id: Salts the digests.
+        keeps_payloads: Whether values are kept, too.
+    """
+
+    ledger_id: str
+    keeps_payloads: bool = False
+    _salt: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_salt", salt_of(self.ledger_id))
+
+    def of(self, key_text: str, canonical: str, prior: ItemState | None) -> Remembered:
+        """What is to be remembered of a payload.
+
+        Args:
+            key_text: The item's key.
+            canonical: The payload in canonical form.
+            prior: What the ledger knows of the item so far.
+        """
+        digests = field_digests(key_text, canonical, self._salt)
+        changed = _differing(prior, digests)
+        return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
+
+    def learn(self, state: ItemState, canonical: str) -> ItemState | None:
+        """A state that knows more of an item that was found unchanged; ``None`` if it knows all already.
+
+        A ledger of an earlier contraflow has no digests, and a step may begin to remember payloads.
+        """
+        if state.digests is not None and (state.payload is not None or not self.keeps_payloads):
+            return None
+        remembered = self.of(state.key, canonical, None)
+        return state._replace(digests=remembered.digests, payload=remembered.payload)
+
+
+def _differing(prior: ItemState | None, digests: Mapping[str, int]) -> frozenset[str] | None:
+    if prior is None or prior.digests is None or not prior.fingerprint or prior.status == "in_doubt":
+        return None  # nobody can say what the remote holds
+    return differing(prior.digests, digests)
+
+
+def previous_of(state: ItemState | None) -> Mapping[str, Any] | None:
+    """What the remote last had from us, where that is kept.
+
+    Raises:
+        LedgerError: The ledger's row is none that contraflow wrote.
+    """
+    if state is None or state.payload is None or not state.fingerprint or state.status == "in_doubt":
+        return None
+    try:
+        return decode_payload(state.payload)
+    except (ValueError, TypeError) as error:
+        raise LedgerError(f"the ledger holds a row that contraflow did not write: a payload: {error}") from None
