@@ -38,6 +38,8 @@ def test_the_example_runs(warehouse):
         payload = contraflow_sql.process_item(item=Item(key=(4,), entity=entity), context=context)
         (written,) = contraflow_sql.write_items(items=[Change(key=(4,), payload=payload)], context=context)
         assert payload == {"contact_no": 4, "email": "a@x", "name": "Ana", "country": "Česko"}
+        (fetched,) = contraflow_sql.fetch_items(items=[Change(key=(4,))], context=context)
+        assert fetched.payload == payload
         gone = [Change(key=(4,), operation=Operation.DELETE)]
         (deleted,) = contraflow_sql.write_items(items=gone, context=context)
     assert isinstance(written, Written)

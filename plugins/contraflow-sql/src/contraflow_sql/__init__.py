@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +11,10 @@ from contraflow_hookspecs import (
     Capabilities,
     Change,
     ExportJob,
+    Gone,
     Idempotency,
     Item,
+    RemoteItem,
     Skip,
     StepContext,
     SystemicError,
@@ -23,6 +25,7 @@ from contraflow_sql.confirm import confirm_chunk
 from contraflow_sql.connection import connect, driver_errors, label
 from contraflow_sql.faults import raise_fault
 from contraflow_sql.payload import build_payload
+from contraflow_sql.reading import fetch_rows, list_rows
 from contraflow_sql.settings import Mode, SqlSettings, TableSettings
 from contraflow_sql.target import Database, Target, choose_target, open_database
 from contraflow_sql.writer import write_chunk
@@ -110,7 +113,8 @@ def check_connection(context: StepContext) -> str:
 @hookimpl
 def process_item(item: Item, context: StepContext) -> Mapping[str, Any] | Skip:
     """Target column -> value."""
-    return build_payload(item, _database(context).target(context))
+    database = _database(context)
+    return build_payload(item, database.target(context), database.engine.dialect.name)
 
 
 @hookimpl
@@ -125,6 +129,20 @@ def confirm_items(items: Sequence[Change], context: StepContext) -> Sequence[Wri
     """Read the rows back by key and compare."""
     database = _database(context)
     return confirm_chunk(items, database, database.target(context))
+
+
+@hookimpl
+def fetch_items(items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem | Gone]:
+    """The rows as they are now."""
+    database = _database(context)
+    return fetch_rows(items, database, database.target(context))
+
+
+@hookimpl
+def list_items(context: StepContext) -> Iterable[RemoteItem]:
+    """Every row of the table."""
+    database = _database(context)
+    return list_rows(database, database.target(context))
 
 
 def _database(context: StepContext) -> Database:

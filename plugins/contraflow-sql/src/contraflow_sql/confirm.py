@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from contraflow_hookspecs import Action, Change, Deferred, Key, Rejected, Unknown, WriteResult, Written
+from contraflow_hookspecs import Action, Change, Deferred, Rejected, Unknown, WriteResult, Written
 from contraflow_sql.connection import connect, driver_errors, label
 from contraflow_sql.faults import raise_fault
+from contraflow_sql.reading import read_rows
 from contraflow_sql.rows import Row, fit_rows
-from contraflow_sql.statements import in_keys
 from contraflow_sql.target import Database, Target
 
 
@@ -31,7 +30,7 @@ def confirm_chunk(changes: Sequence[Change], database: Database, target: Target)
         return results
     with connect(engine, read_only=True) as connection:
         try:
-            held = _read(connection, target, rows)
+            held = read_rows(connection, target, {row.key for row in rows})
         except driver_errors(engine) as error:
             raise_fault(error, engine.url, f"reading table '{target.table.name}' of {label(engine.url)}")
     results += [_judge(row, held.get(row.key), target) for row in rows]
@@ -43,22 +42,6 @@ def _unwritable(refusal: Rejected) -> WriteResult:
     if refusal.code == "duplicate":
         return Unknown(key=refusal.key, reason=refusal.reason)
     return Deferred(key=refusal.key, reason=refusal.reason)
-
-
-def _read(connection: Connection, target: Target, rows: Sequence[Row]) -> dict[Key, Mapping[Any, Any]]:
-    keys = {row.key for row in rows}
-    held: dict[Key, Mapping[Any, Any]] = {}
-    strangers = False
-    for found in connection.execute(sa.select(target.table).where(in_keys(target, keys))):
-        key = tuple(found._mapping[column] for column in target.key_columns)
-        held[key] = found._mapping
-        strangers = strangers or key not in keys
-    if strangers:  # the database holds keys equal that Python does not; ask one by one
-        for key in keys - held.keys():
-            found_one = connection.execute(sa.select(target.table).where(in_keys(target, [key]))).first()
-            if found_one is not None:
-                held[key] = found_one._mapping
-    return held
 
 
 def _judge(row: Row, held: Mapping[Any, Any] | None, target: Target) -> WriteResult:

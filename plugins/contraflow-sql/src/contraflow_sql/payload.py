@@ -5,26 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contraflow_hookspecs import Item, SystemicError
+from contraflow_hookspecs import Item, ItemError, SystemicError
 from contraflow_sql.settings import position
 from contraflow_sql.target import Target, is_generated, near
+from contraflow_sql.values import UnfitError, fit
 
 
-def build_payload(item: Item, target: Target) -> dict[str, Any]:
-    """Return target column -> value, the key columns included.
+def build_payload(item: Item, target: Target, backend: str) -> dict[str, Any]:
+    """Return target column -> value, the key columns included; each as the column keeps it, and so as it is read again.
 
     Raises:
+        ItemError: A value does not fit its column (code ``data``).
         SystemicError: The entity has no such attribute, or its key no such position: the settings do not match it.
     """
-    payload = {column: _key_value(item, column, source, target) for column, source in target.key.items()}
+    return {column: _fit(value, column, target, backend) for column, value in _values(item, target).items()}
+
+
+def _values(item: Item, target: Target) -> dict[str, Any]:
+    values = {column: _key_value(item, column, source, target) for column, source in target.key.items()}
     if target.columns is not None:
-        payload |= {column: attribute(item, path, target) for column, path in target.columns.items()}
-        return payload
+        return values | {column: attribute(item, path, target) for column, path in target.columns.items()}
     data = item.data
     for column in target.table.columns:
-        if column.name in data and column.name not in payload and not is_generated(column):
-            payload[column.name] = data[column.name]
-    return payload
+        if column.name in data and column.name not in values and not is_generated(column):
+            values[column.name] = data[column.name]
+    return values
+
+
+def _fit(value: Any, column: str, target: Target, backend: str) -> Any:
+    try:
+        return fit(value, target.table.columns[column], backend)
+    except UnfitError as error:
+        raise ItemError(f"{column}: {error}", code="data") from None
 
 
 def attribute(item: Item, path: str, target: Target) -> Any:

@@ -50,7 +50,7 @@ def fit_rows(changes: Sequence[Change], target: Target, backend: str) -> tuple[l
         except UnfitError as error:
             rejected.append(Rejected(key=change.key, code="data", reason=str(error)))
             continue
-        except _NoKeyError as error:
+        except NoKeyError as error:
             rejected.append(Rejected(key=change.key, code="key", reason=str(error)))
             continue
         if not row.is_delete and row.key in taken:
@@ -63,12 +63,12 @@ def fit_rows(changes: Sequence[Change], target: Target, backend: str) -> tuple[l
     return rows, rejected
 
 
-class _NoKeyError(ValueError):
+class NoKeyError(ValueError):
     """The change does not say which row it means."""
 
 
 def _fit_row(change: Change, target: Target, backend: str) -> Row:
-    key = _row_key(change, target, backend)
+    key = row_key(change, target, backend)
     if change.operation is Operation.DELETE:
         return Row(change=change, key=key, values={})
     values = {
@@ -96,7 +96,7 @@ def _fit(value: Any, column: sa.Column[Any], backend: str) -> Any:
         raise UnfitError(f"{column.name}: {error}") from None
 
 
-def _row_key(change: Change, target: Target, backend: str) -> Key:
+def row_key(change: Change, target: Target, backend: str) -> Key:
     """The row's key: from the payload, else by position, else what was written before.
 
     The remembered keys come last since they are of the past, and an upsert always has its key in the payload. A guess
@@ -115,14 +115,14 @@ def _row_key(change: Change, target: Target, backend: str) -> Key:
         elif change.previous is not None and column.name in change.previous:
             found.append(change.previous[column.name])
         else:
-            raise _NoKeyError(
+            raise NoKeyError(
                 f"which row is meant? It was never written from here, and its {column.name} is not in the payload; "
                 f"'key: {{{column.name}: 1}}' takes it from the item's own key"
             )
     values = tuple(_fit(value, column, backend) for value, column in zip(found, columns, strict=True))
     for column, value in zip(columns, values, strict=True):
         if value is None:
-            raise _NoKeyError(f"{column.name}: no value; a row is told by it")
+            raise NoKeyError(f"{column.name}: no value; a row is told by it")
     return values
 
 

@@ -231,8 +231,10 @@ def _binary(value: Any, _kind: Any, _backend: str) -> bytes:
     raise _unfit(value, "bytes")
 
 
-def _text(value: Any, kind: Any, _backend: str) -> str:
+def _text(value: Any, kind: Any, backend: str) -> str:
     text = _as_text(value, getattr(kind, "length", None))
+    if isinstance(kind, sa.CHAR) and backend != "sqlite":
+        text = text.rstrip(" ")  # such a column does not tell them from the blanks with which it fills itself
     try:
         text.encode()
     except UnicodeEncodeError:

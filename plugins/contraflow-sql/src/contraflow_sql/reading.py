@@ -1,0 +1,123 @@
+"""Read rows of the target as ``process_item`` would have made them: by the changes' keys, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from contraflow_hookspecs import Change, Gone, Key, RemoteItem
+from contraflow_sql import remote_id
+from contraflow_sql.connection import connect, driver_errors, label
+from contraflow_sql.faults import raise_fault
+from contraflow_sql.rows import NoKeyError, row_key
+from contraflow_sql.statements import in_keys
+from contraflow_sql.target import Database, Target, is_generated
+from contraflow_sql.values import UnfitError
+
+_PAGE = 500
+
+
+def fetch_rows(changes: Sequence[Change], database: Database, target: Target) -> list[RemoteItem | Gone]:
+    """The rows of these changes; a change of which the row cannot be told is left out.
+
+    Raises:
+        TransientError: The database cannot be reached now.
+        SystemicError: It refuses us.
+    """
+    engine = database.engine
+    keys: dict[Key, Key] = {}
+    for change in changes:
+        try:
+            keys[change.key] = row_key(change, target, engine.dialect.name)
+        except (NoKeyError, UnfitError):
+            continue
+    if not keys:
+        return []
+    with connect(engine, read_only=True) as connection:
+        try:
+            held = read_rows(connection, target, set(keys.values()))
+        except driver_errors(engine) as error:
+            raise_fault(error, engine.url, _doing(target, database))
+    return [
+        _remote_item(held[key], key, target, database, item=item) if key in held else Gone(key=item)
+        for item, key in keys.items()
+    ]
+
+
+def list_rows(database: Database, target: Target) -> Generator[RemoteItem, None, None]:
+    """All rows of the target, whoever wrote them, in the order of the key, streamed.
+
+    Raises:
+        TransientError: The database cannot be reached now.
+        SystemicError: It refuses us.
+    """
+    engine = database.engine
+    query = sa.select(target.table).order_by(*target.key_columns)
+    with connect(engine, read_only=True) as connection:
+        try:
+            streamed = connection.execution_options(stream_results=True, yield_per=_PAGE)
+            for found in streamed.execute(query):
+                key = tuple(found._mapping[column] for column in target.key_columns)
+                yield _remote_item(found._mapping, key, target, database, item=None)
+        except driver_errors(engine) as error:
+            raise_fault(error, engine.url, _doing(target, database))
+
+
+def read_rows(connection: Connection, target: Target, keys: set[Key]) -> dict[Key, Mapping[Any, Any]]:
+    """The rows with these keys, under the keys as they are given."""
+    held: dict[Key, Mapping[Any, Any]] = {}
+    strangers = False
+    for found in connection.execute(sa.select(target.table).where(in_keys(target, keys))):
+        key = tuple(found._mapping[column] for column in target.key_columns)
+        held[key] = found._mapping
+        strangers = strangers or key not in keys
+    if strangers:  # the database holds keys equal that Python does not; ask one by one
+        for key in keys - held.keys():
+            found_one = connection.execute(sa.select(target.table).where(in_keys(target, [key]))).first()
+            if found_one is not None:
+                held[key] = found_one._mapping
+    return held
+
+
+def _remote_item(
+    row: Mapping[Any, Any], key: Key, target: Target, database: Database, *, item: Key | None
+) -> RemoteItem:
+    backend = database.engine.dialect.name
+    return RemoteItem(
+        key=item,
+        remote_id=remote_id.encode(_trimmed(key, target, backend)),
+        payload={
+            column.name: _value(row[column], column, backend)
+            for column in target.table.columns
+            if _is_ours(column, target) and not _is_rounded(column)
+        },
+    )
+
+
+def _trimmed(key: Key, target: Target, backend: str) -> Key:
+    return tuple(_value(value, column, backend) for value, column in zip(key, target.key_columns, strict=True))
+
+
+def _value(value: Any, column: sa.Column[Any], backend: str) -> Any:
+    if isinstance(column.type, sa.CHAR) and isinstance(value, str) and backend != "sqlite":
+        return value.rstrip(" ")
+    return value
+
+
+def _is_ours(column: sa.Column[Any], target: Target) -> bool:
+    if column.name in target.key:
+        return True
+    return not is_generated(column) if target.columns is None else column.name in target.columns
+
+
+def _is_rounded(column: sa.Column[Any]) -> bool:
+    """Whether the column keeps fewer digits than Python's numbers have: what comes back is not what was sent."""
+    kind = column.type
+    return isinstance(kind, sa.REAL | sa.FLOAT) and not isinstance(kind, sa.Double)
+
+
+def _doing(target: Target, database: Database) -> str:
+    return f"reading table '{target.table.name}' of {label(database.engine.url)}"
