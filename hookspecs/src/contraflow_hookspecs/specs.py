@@ -306,7 +306,8 @@ def fetch_items(items: Sequence[Change], context: StepContext) -> Sequence[Remot
         ``Gone``. One that is left out could not be read.
 
     Raises:
-        ConnectorError: As ``write_items``.
+        ConnectorError: As ``write_items``. ``PermanentError`` with the code ``not_supported``: this step's records cannot be
+            read, as it is configured.
 
     Example:
         >>> @hookimpl
@@ -331,7 +332,8 @@ def list_items(context: StepContext) -> Iterable[RemoteItem]:  # type: ignore[em
         Records with ``remote_id``; ``key`` and ``payload`` where they can be told without asking for each.
 
     Raises:
-        ConnectorError: The remote cannot be read.
+        ConnectorError: The remote cannot be read. ``PermanentError`` with the code ``not_supported``: this step's records
+            cannot be listed, as it is configured.
 
     Example:
         >>> @hookimpl

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
 import pytest
 
-from contraflow_hookspecs import Change, Idempotency, Rejected, Written
+import contraflow_http
+from contraflow_hookspecs import Change, Idempotency, Rejected, RemoteItem, Written
 from contraflow_http import provide_export_job
 from contraflow_http import settings as declared
 from contraflow_http.errors import Outcome
@@ -23,8 +25,8 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     [
         *zip(
             EXAMPLES,
-            [Idempotency.KEY, Idempotency.UPSERT, Idempotency.UPSERT, Idempotency.NONE],
-            [None, 25, 500, 100],
+            [Idempotency.KEY, Idempotency.UPSERT, Idempotency.UPSERT, Idempotency.NONE, Idempotency.UPSERT],
+            [None, 25, 500, 100, None],
             strict=True,
         )
     ],
@@ -36,12 +38,40 @@ def test_every_example_is_valid(structure, example, idempotency, max_batch):
 
 @pytest.mark.parametrize(
     "cls",
-    [declared.Settings, declared.Auth, declared.OAuth2, declared.Endpoint, declared.Batch],
+    [
+        getattr(declared, name)
+        for name in ("Settings", "Auth", "OAuth2", "Endpoint", "Batch", "Read", "Fetch", "Listing")
+    ],
     ids=lambda cls: cls.__name__,
 )
 def test_every_setting_is_described(cls):
     tables = "\n".join(line for line in README.splitlines() if line.startswith("|"))
     assert [field.name for field in attrs.fields(cls) if not re.search(rf"\b{field.name}\b", tables)] == []
+
+
+def test_the_example_that_reads_back_does(remote, connect, reply):
+    """Against what Kinto 20 answers."""
+    record = {"id": "1", "last_modified": 1700000000000, "name": "Ana", "address": {"city": "Praha"}, "schema": 5}
+    (example,) = [text for text in EXAMPLES if "fetch:" in text]
+    context = connect(example, url=f"{remote.url}/v1")
+    change = Change(key=(1,), remote_id="1")
+    path = "/v1/buckets/shop/collections/customers/records"
+    remote.script(
+        reply(200, {"data": [record]}),
+        reply(200, {"data": [record]}, {"Next-Page": f"{remote.url}{path}?_limit=100&_token=t"}),
+        reply(200, {"data": []}),
+    )
+    (fetched,) = contraflow_http.fetch_items(items=[change], context=context)
+    (listed,) = contraflow_http.list_items(context=context)
+    assert fetched == RemoteItem(
+        key=(1,),
+        remote_id="1",
+        remote_version="1700000000000",
+        payload={"name": "Ana", "address.city": "Praha"},
+        modified=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+    )
+    assert listed.payload == fetched.payload
+    assert remote.paths == [f"GET {path}?in_id=1", f"GET {path}?_limit=100", f"GET {path}?_limit=100&_token=t"]
 
 
 def test_every_outcome_is_described():

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from contraflow_http.connector import (
     check_connection,
+    check_step,
     confirm_items,
     describe_parameters,
+    fetch_items,
+    list_items,
     process_item,
     provide_export_job,
     write_items,
@@ -19,8 +22,11 @@ from contraflow_http.settings import Settings
 __all__ = [
     "Settings",
     "check_connection",
+    "check_step",
     "confirm_items",
     "describe_parameters",
+    "fetch_items",
+    "list_items",
     "process_item",
     "provide_export_job",
     "write_items",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ import httpx
 from contraflow_hookspecs import (
     Change,
     ExportJob,
+    Gone,
     Item,
+    RemoteItem,
     StepContext,
     SystemicError,
     Unknown,
@@ -26,6 +28,7 @@ from contraflow_http.client import open_client
 from contraflow_http.confirm import Confirmer
 from contraflow_http.errors import Outcome, connector_error, describe, outcome_of
 from contraflow_http.fields import payload_of
+from contraflow_http.reading import Reading
 from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.wire import Wire
 from contraflow_http.writer import Writer
@@ -49,6 +52,18 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
     return {
         "endpoint": "which of the settings' endpoints the step writes to; by default the one named as its entity or step"
     }
+
+
+@hookimpl
+def check_step(context: StepContext) -> Sequence[str]:
+    """Whether there is an endpoint for the step, and whether it can read what the step's parameters need."""
+    try:
+        endpoint = choose_endpoint(context)
+    except SystemicError as error:
+        return [str(error)]
+    if context.parameters.get("conflicts") is not None and endpoint.fetch is None and endpoint.read is None:
+        return ["'conflicts' needs to read the remote's records, and the endpoint has neither 'read' nor 'fetch'"]
+    return []
 
 
 @hookimpl
@@ -91,6 +106,18 @@ def confirm_items(items: Sequence[Change], context: StepContext) -> Sequence[Wri
         return [Unknown(key=change.key, reason="the endpoint has no 'read' to look it up by") for change in items]
     confirmer = Confirmer(settings=context.settings, endpoint=endpoint, read=endpoint.read, wire=_wire(context))
     return [confirmer.confirm(change) for change in items]
+
+
+@hookimpl
+def fetch_items(items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem | Gone]:
+    """The changes' records by the endpoint's ``fetch`` or ``read``."""
+    return _reading(context).fetch(items)
+
+
+@hookimpl
+def list_items(context: StepContext) -> Iterable[RemoteItem]:
+    """All records by the endpoint's ``list``."""
+    return _reading(context).list_all()
 
 
 @contextmanager
@@ -145,3 +172,7 @@ def choose_endpoint(context: StepContext) -> Endpoint:
 
 def _wire(context: StepContext) -> Wire:
     return Wire(client=context.resource, deadline=context.deadline)
+
+
+def _reading(context: StepContext) -> Reading:
+    return Reading(settings=context.settings, endpoint=choose_endpoint(context), wire=_wire(context))

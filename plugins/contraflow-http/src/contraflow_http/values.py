@@ -21,6 +21,9 @@ _MAX_DEPTH = 64
 _MAX_BITS = 8192
 """Of a whole number: Python refuses to write out much larger ones."""
 
+_MAX_WHOLE = 2.0**53
+"""Up to here every whole number is a float of its own."""
+
 _MAX_ZEROS = 64
 """Decimals that are further from 1 than this many places are written with an exponent."""
 
@@ -76,7 +79,8 @@ def _scalar(value: Any, field: str, decimals: Decimals) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise _refused(field, f"is {value}, which JSON cannot hold")
-        return float(value)
+        # JSON knows numbers only: a remote gives 2.0 back as 2, and that must not look like an edit.
+        return int(value) if value.is_integer() and abs(value) <= _MAX_WHOLE else float(value)
     if isinstance(value, Decimal):
         return _decimal(value, field, decimals)
     if isinstance(value, (datetime, date, time)):
