@@ -14,6 +14,7 @@ ENGINE = ROOT / "src" / "contraflow"
 
 FLOORS: dict[str, int] = {
     "cli": 6,
+    "testing": 6,
     "__main__": 6,
     "project": 5,
     "records": 5,

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 from checker import Report, check
-from effect_log import read_log
 from evidence import gather
-from fault_process import FaultRemote
 from harness import Setting, write_project
 from workload import Workload
 
 from contraflow.project import Project
+from contraflow.testing.remote.effect_log import read_log
+from contraflow.testing.remote.process import FaultRemote
 from contraflow_hookspecs import JobExecution
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")

@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 from checker import Event, Evidence, LedgerItem, Payload
-from effect_log import read_log
 from remotes import kind_of
 from sqlalchemy import Connection, MetaData, Table, create_engine, inspect, select
 from sqlalchemy.pool import NullPool
 
 from contraflow.fingerprint import fingerprint
+from contraflow.testing.remote.effect_log import read_log
 
 
 def gather(delivery_class: str, source: Path, log: Path, ledger_url: str) -> Evidence:

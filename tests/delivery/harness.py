@@ -24,9 +24,10 @@ import yaml
 from checker import Evidence, Report, check
 from counters import Counters
 from evidence import gather
-from fault_process import FaultRemote, fault_remote
 from remotes import settings
 from workload import FIELDS, Workload
+
+from contraflow.testing.remote.process import FaultRemote, fault_remote
 
 _HERE = Path(__file__).parent
 _PHASES = ("T0", "reading", "T1", "call", "call", "call", "answered", "T2", "T3", "waiting")

@@ -18,8 +18,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from effect_log import read_log
 from harness import Bench, Setting, bench
+
+from contraflow.testing.remote.effect_log import read_log
 
 
 def cut_short(trial: Bench, *, calls: int) -> dict[str, Any]:

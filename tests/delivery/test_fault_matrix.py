@@ -21,11 +21,11 @@ from typing import Any
 import attrs
 import pytest
 from direct import Direct, outcomes
-from effect_log import read_log
-from fault_process import FaultRemote, fault_remote
 from harness import Setting
 from selection import EVERYTHING
 
+from contraflow.testing.remote.effect_log import read_log
+from contraflow.testing.remote.process import FaultRemote, fault_remote
 from contraflow_hookspecs import PermanentError, Rejected
 
 ALL = {"written": 5}

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from effect_log import read_log
-from fault_process import FaultRemote, fault_remote
+
+from contraflow.testing.remote.effect_log import read_log
+from contraflow.testing.remote.process import FaultRemote, fault_remote
 
 
 class Client:

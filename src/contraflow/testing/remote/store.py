@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from effect_log import EffectLog
+
+from contraflow.testing.remote.effect_log import EffectLog
 
 Payload = Mapping[str, Any]
 
@@ -48,6 +49,8 @@ class Reply:
 
 @attrs.define
 class Record:
+    """One record that is held."""
+
     remote_id: str
     record: str
     payload: dict[str, Any]

@@ -14,8 +14,6 @@ from typing import Any
 
 import attrs
 
-_HERE = Path(__file__).parent
-
 
 @attrs.frozen(kw_only=True)
 class FaultRemote:
@@ -63,10 +61,12 @@ def fault_remote(directory: Path, script: Mapping[str, Any]) -> Iterator[FaultRe
     """Run a fault remote with its log in a directory."""
     log, scripted = directory / "effects.jsonl", directory / "script.json"
     scripted.write_text(json.dumps(script))
-    command = [sys.executable, str(_HERE / "fault_remote.py"), "--log", str(log), "--script", str(scripted)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "contraflow.testing.fault_remote", "--log", str(log), "--script", str(scripted)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         try:
-            assert process.stdout is not None
-            yield FaultRemote(**json.loads(process.stdout.readline()), log=log, process=process)
+            if process.stdout is None:
+                raise RuntimeError("the fault remote has no output")
+            addresses = json.loads(process.stdout.readline())
+            yield FaultRemote(url=addresses["url"], control=addresses["control"], log=log, process=process)
         finally:
             process.kill()
