@@ -29,6 +29,11 @@ class Answer:
         """The answer in a response that was read to its end."""
         return cls(status=response.status_code, headers=response.headers, body=parse_json(response.content))
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page of HTML."""
+        return "html" in self.headers.get("Content-Type", "").partition(";")[0].lower()
+
     def find(self, path: str) -> Any:
         """The value at a place: ``header:NAME``, or a path in the body as for :func:`find`; else ``MISSING``.
 
