@@ -12,7 +12,8 @@ The blocks of a page are carried out in their order, in an empty directory of th
 - ``sh``: commands for the repository itself, which must be targets of its Makefile.
 
 Working directory and exported variables last until the end of the page. ``<!-- needs port: NAME -->`` gives a page a free
-port in a variable, ``<!-- needs database: NAME -->`` the URL of an empty PostgreSQL database.
+port in a variable, ``<!-- needs database: NAME -->`` the URL of an empty PostgreSQL database, and
+``<!-- needs directory: NAME -->`` the URL of an LDAP directory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 _SAVED = re.compile(r"# (?P<into>in )?(?P<name>[\w./-]+\.\w+)\n")
-_NEEDS = re.compile(r"<!-- needs (?P<what>port|database): (?P<name>\w+) -->")
+_NEEDS = re.compile(r"<!-- needs (?P<what>port|database|directory): (?P<name>\w+) -->")
 _EXIT_CODE = re.compile(r"# exit code (\d+)\s*$")
 _MAKE = re.compile(r"(?:\w+=\S+ )*make (?P<target>\w+)(?: ARGS=.+)?")
 
@@ -303,11 +304,27 @@ def empty_database() -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_directory(tmp_path: Path) -> Iterator[str]:
+    """The URL of an LDAP directory with nobody in it."""
+    sys.path.insert(0, str(ROOT / "plugins" / "contraflow-ldap" / "tests"))
+    import private_slapd
+
+    try:
+        template = private_slapd.make_template(tmp_path / "slapd_template")
+    except private_slapd.SlapdError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    with private_slapd.running(template, tmp_path / "slapd") as slapd:
+        yield slapd.url
+
+
+@pytest.fixture
 def needs(page: Page, follower: Follower, request: pytest.FixtureRequest) -> None:
     """Give the page what it needs."""
     for match in _NEEDS.finditer(page.text):
-        if match["what"] == "database":
-            follower.environ[match["name"]] = request.getfixturevalue("empty_database")
+        if match["what"] != "port":
+            follower.environ[match["name"]] = request.getfixturevalue(f"empty_{match['what']}")
             continue
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
