@@ -6,6 +6,8 @@ here, and so never starts.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -96,6 +98,9 @@ class RunnableStep:
     lister: Stage | None = None
     forgetter: Stage | None = None
     run: Stage | None = None
+    mapping: Mapping[str, Any] = attrs.field(factory=dict)
+    """What turns entities into payloads: the processor, its distribution and source, the parameters that are not the
+    engine's. JSON can spell it; parameters are digests."""
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -279,6 +284,7 @@ class _Steps:
             parameter_location=step.parameter_location,
             known_parameters=self._known_parameters(stages, parameters),
             wants_ids="reader" in stages and self._plugins.record(stages["reader"].plugin).name == _BY_ID,
+            mapping=self._mapping(stages, parameters),
             **stages,
         )
         self._problems += unknown_parameters(runnable, parameters, step.parameter_location)
@@ -385,6 +391,18 @@ class _Steps:
         known = [each.keys() for each in described if each is not None]
         return frozenset(PARAMETERS).union(*known) if len(known) == len(described) else None
 
+    def _mapping(self, stages: Mapping[str, Stage], parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "processor" not in stages:
+            return {}
+        plugin = stages["processor"].plugin
+        mapped = {name: each for name, each in parameters.items() if name not in PARAMETERS or name == "entity"}
+        return {
+            "processor": self._plugins.record(plugin).name,
+            "version": self._plugins.record(plugin).distribution,
+            "source": self._plugins.source_digest(plugin),
+            "parameters": {name: _digest(each) for name, each in mapped.items()},
+        }
+
     def _problem(
         self,
         message: str,
@@ -395,6 +413,10 @@ class _Steps:
         hint: str | None = None,
     ) -> None:
         self._problems.append(Problem(message=message, location=location, found=found, expected=expected, hint=hint))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
 def unknown_parameters(

@@ -8,6 +8,7 @@ goes on working.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import logging
@@ -223,6 +224,16 @@ class Plugins:
                 f"plugin '{name}' implements {hook} only as a wrapper" if wrapper else f"plugin '{name}' has no {hook}"
             )
         return caller
+
+    def source_digest(self, name: str) -> str | None:
+        """A digest of the source of the module in which the named plugin is written; ``None`` where there is none."""
+        plugin = self._plugin(name)
+        module = plugin if inspect.ismodule(plugin) else inspect.getmodule(type(plugin))
+        path = getattr(module, "__file__", None)
+        try:
+            return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest() if path else None
+        except OSError:
+            return None
 
     def export_jobs(self, name: str) -> tuple[ExportJob, ...]:
         """The jobs that the named connector brings; empty if it brings none.

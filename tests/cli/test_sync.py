@@ -56,6 +56,7 @@ def test_a_first_sync_writes_everything_and_a_second_nothing(project: Any) -> No
     second = project.json("sync", "acme")
     assert second["counts"] == {"read": 6, "unchanged": 6}
     assert project.state()["remote.json"] == before
+    assert project.json("sync", "acme", "--force")["counts"] == {"read": 6, "written": 6, "updated": 6}
 
 
 def test_the_summary_is_on_stdout_and_the_progress_on_stderr(project: Any) -> None:

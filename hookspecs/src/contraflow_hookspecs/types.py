@@ -297,6 +297,8 @@ class StepExecution:
     exit_description: str = ""
     errors: Sequence[str] = ()
     """What went wrong, the first cause first."""
+    notes: Sequence[str] = ()
+    """What is worth knowing, and nothing that went wrong."""
     in_summary: bool = True
     """Whether the step's counts belong to the job's headline."""
     started: datetime | None = None
@@ -328,6 +330,11 @@ class JobExecution:
             for name, number in step.counts.items() if step.in_summary else ():
                 total[name] = total.get(name, 0) + number
         return total
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """The steps' notes."""
+        return tuple(note for step in self.steps for note in step.notes)
 
     @property
     def errors(self) -> Sequence[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from contraflow.cli.output import printable
 from contraflow_hookspecs import Key, StepContext, StepExecution, WriteResult, hookimpl
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class LineProgress:
         total = execution.total
         expected = "" if total is None else f", {total:,} {'item' if total == 1 else 'items'} expected"
         self._say(f"{execution.step}: started{expected}")
+        for note in execution.notes:
+            self._say(f"{execution.step}: {printable(note)}")
 
     @hookimpl
     def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:

@@ -64,6 +64,8 @@ def print_summary(execution: JobExecution, promises: Sequence[Promise], code: in
     )
     if counts.get("recovered"):
         click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
+    for note in execution.notes:
+        click.echo(f"  {printable(note)}")
     for error in execution.errors:
         click.echo(f"  {printable(error)}")
     for promise in promises:

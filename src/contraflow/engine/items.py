@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
+from itertools import chain
 
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.comparison import Chunk, Comparison
+from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.memory import Memory
@@ -100,6 +101,8 @@ class ItemLoop:
     _guard: RejectionGuard = attrs.field(init=False)
     _breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker, init=False)
     _recorder: Recorder = attrs.field(init=False)
+    sent_again: int = attrs.field(default=0, init=False)
+    """Items that were sent though the remote had confirmed something of them before."""
 
     def __attrs_post_init__(self) -> None:
         options = self.options
@@ -174,6 +177,11 @@ class ItemLoop:
         if outcomes != preparation.items_read:
             raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
 
+    @property
+    def compares_all(self) -> bool:
+        """Whether a loop that comes to its end has compared every item of the source."""
+        return self.context.filter.ids is None
+
     def _recover(self) -> None:
         Recovery(
             ledger=self.ledger,
@@ -234,6 +242,7 @@ class ItemLoop:
     def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""
         to_send = [list(chunk.intended.values()) for chunk in group]
+        self.sent_again += sum(map(_was_confirmed, chain.from_iterable(to_send)))
         keeps_doubts = self.promise is not Promise.REPORTED
         numbers = iter(
             self.ledger.intend_all(
@@ -283,3 +292,7 @@ class ItemLoop:
                 raise sent.stop
             self._breaker.check(sent.results.values())
             self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
+
+
+def _was_confirmed(intended: Intended) -> bool:
+    return intended.prior is not None and intended.prior.fingerprint is not None

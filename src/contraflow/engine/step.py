@@ -14,6 +14,7 @@ from contraflow.contract import describe
 from contraflow.engine.garbage import rare_collections
 from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
+from contraflow.engine.mapping import MappingWatch
 from contraflow.engine.promise import lifetime_of, promise_of
 from contraflow.engine.settlement import Settled
 from contraflow.engine.status import ExitStatus
@@ -102,6 +103,7 @@ class StepRun:
     _errors: list[str] = attrs.field(factory=list, init=False)
     _notes: dict[str, list[str]] = attrs.field(factory=dict, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
+    _mapping: MappingWatch = attrs.field(init=False)
     _execution: StepExecution = attrs.field(init=False)
 
     def execute(self) -> StepExecution:
@@ -130,7 +132,17 @@ class StepRun:
             request=self.request,
             lease=self.leadership.lease,
         )
-        self._execution = attrs.evolve(self._execution, total=total)
+        self._mapping = MappingWatch(
+            ledger=self.ledger,
+            lease=self.leadership.lease,
+            stream_id=self._record.stream_id,
+            mapping=self.step.mapping,
+            keeps_payloads=self.options.remembers_payloads,
+        )
+        if self.step.mapping:
+            self._mapping.begin()
+        reasons = (f"{self._mapping.reason}; what differs for that is sent again",) if self._mapping.reason else ()
+        self._execution = attrs.evolve(self._execution, total=total, notes=reasons)
         self.observers.tell(self.observers.step_started, execution=self._execution)
         if self.cause is None:
             try:
@@ -196,8 +208,13 @@ class StepRun:
         )
         try:
             loop.run()
+            if loop.compares_all:
+                self._mapping.compared_all(self.context.execution_id)
         finally:
             self._counts = loop.counts
+            if self._mapping.reason:
+                sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
+                self._execution = attrs.evolve(self._execution, notes=(f"{self._mapping.reason}; {sent}",))
 
     def _waiting(self, seconds: float) -> None:
         self.context.logger.warning(

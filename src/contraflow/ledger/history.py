@@ -82,6 +82,7 @@ def end_step(connection: Connection, step_execution_id: int, execution: StepExec
     values = {
         **_outcome(execution),
         "errors": [message(error) for error in execution.errors],
+        "notes": [message(note) for note in execution.notes],
         "counts": dict(execution.counts),
         "total": execution.total,
         "in_summary": execution.in_summary,
@@ -212,6 +213,7 @@ def _job(row: Row[Any], steps: Sequence[Row[Any]]) -> JobExecution:
                 total=step.total,
                 in_summary=step.in_summary,
                 errors=tuple(step.errors),
+                notes=tuple(step.notes or ()),
                 **_common(step),
             )
             for step in steps

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from contraflow.ledger import dead_letters, history, intents, leases
+from contraflow.ledger import dead_letters, history, intents, leases, streams
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
@@ -129,6 +129,23 @@ class Ledger(Leasing, Reporting):
             return {}
         with self._database.read() as connection:
             return self._items.read(connection, stream_id, keys)
+
+    def mapping(self, stream_id: int) -> Any:
+        """What turned entities into payloads when all of a stream's items were last compared; ``None`` if never."""
+        with self._database.read() as connection:
+            return streams.mapping(connection, stream_id)
+
+    def note_mapping(self, lease: Lease, stream_id: int, mapping: Mapping[str, Any]) -> None:
+        """Record what turns entities into payloads, now that all of a stream's items were compared."""
+        with self._database.write() as connection:
+            leases.prove(connection, lease)
+            streams.note_mapping(connection, stream_id, mapping)
+
+    def forget_payloads(self, lease: Lease, stream_id: int) -> None:
+        """Remove the payloads of all of a stream's items."""
+        with self._database.write() as connection:
+            leases.prove(connection, lease)
+            streams.forget_payloads(connection, stream_id)
 
     # --- a chunk: intend, call the remote, settle ---------------------------------------------------------------------
 

@@ -145,6 +145,7 @@ step_execution = Table(
     Column("exit_code", Text, nullable=False),
     Column("exit_description", Text, nullable=False),
     Column("errors", JsonText, nullable=False),
+    Column("notes", JsonText),
     Column("counts", JsonText, nullable=False),
     Column("total", _BIG),
     Column("in_summary", Boolean, nullable=False),

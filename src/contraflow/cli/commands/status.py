@@ -103,6 +103,8 @@ def _print_executions(executions: Sequence[JobExecution], dead: set[int]) -> Non
     ]
     print_table(["execution", "started", "integration", "job", "status", "items"], rows, right=frozenset({0}))
     latest = executions[0]
+    for note in latest.notes:
+        click.echo(f"  {printable(note)}")
     for error in latest.errors:
         click.echo(f"  {printable(error)}")
     if latest.id in dead:
