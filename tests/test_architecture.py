@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
     "assembly": 3,
     "step_check": 4,
     "options": 3,
+    "guards": 3,
     "payloads": 0,
     "plugins": 2,
     "contract": 2,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 
 from contraflow.errors import ConfigError, Location, Problem, near_match
+from contraflow.guards import Guards, read_guards
 from contraflow_hookspecs import Capabilities
 
 PARAMETERS: Mapping[str, str] = {
@@ -24,6 +25,7 @@ PARAMETERS: Mapping[str, str] = {
     "max_rejected": "largest share of items that may be rejected for one reason, from 20 of them on (default 0.2)",
     "remember": "what the ledger keeps of what was sent: fingerprint (digests of the fields, the default) or payload",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
+    "guards": "most creates, updates and deletes of one run, unless somebody approves (default: deletes 30%)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
 }
 """The step parameters that the engine itself understands."""
@@ -82,6 +84,7 @@ class StepOptions:
     max_rejected: float = 0.2
     in_doubt: str | None = None
     remembers_payloads: bool = False
+    guards: Guards = attrs.field(factory=Guards)
     summary: bool | None = None
 
 
@@ -115,6 +118,7 @@ def options_of(
         max_rejected=given.number("max_rejected", 0.2, most=1.0),
         in_doubt=given.choice("in_doubt", ("hold", "resend")),
         remembers_payloads=given.choice("remember", ("fingerprint", "payload")) == "payload",
+        guards=read_guards(parameters.get("guards"), locate("guards"), given.problems.append),
         summary=given.truth("add_to_job_summary"),
     )
     if parameters.get("missing") == "delete" and not capabilities.delete:

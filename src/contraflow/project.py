@@ -304,6 +304,7 @@ class Project(Records):
         resume: bool = True,
         force: bool = False,
         stop: StopRequest | None = None,
+        approve: Sequence[str] = (),
     ) -> JobExecution:
         """Run an integration's export job, alone: one execution of a job at a time.
 
@@ -320,6 +321,7 @@ class Project(Records):
             force: Send what is read also if the remote holds it as far as the ledger knows, or has refused it. What is in
                 doubt stays held.
             stop: Set it, from another thread or a signal handler, to end the run after the chunks in hand.
+            approve: Digests that runs named which a guard had stopped: just what those would have done may be done.
 
         Returns:
             The execution, also when it failed.
@@ -331,6 +333,7 @@ class Project(Records):
             RequestRecordedError: The same, but the request was for certain ids: that process carries it out afterwards.
             FencedError: Another process has taken over, since this one seemed to be dead.
         """
+        from contraflow.engine.limits import check_approvals
         from contraflow.engine.request import RunRequest, step_requests
         from contraflow.engine.run import Synchronisation
         from contraflow.engine.step import Observers
@@ -347,6 +350,7 @@ class Project(Records):
                     expected="enabled: true, to synchronise it",
                 )
             )
+        check_approvals(approve)
         runnable = self.assemble(configured, self.job_name(configured, job))
         merged = self.plugins.configure(runnable.name, parameters or {})
         run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps, force=force)
@@ -370,6 +374,7 @@ class Project(Records):
             wait=wait,
             resume=resume,
             lease_lifetime=self.lease_lifetime,
+            approvals=approve,
         ).run(run, requests)
 
     def item_keys(self, integration: str, job: str, step: str, ids: Any) -> tuple[Key, ...]:

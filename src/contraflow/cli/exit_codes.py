@@ -14,6 +14,7 @@ REJECTED = 3
 IN_DOUBT = 4
 LOCKED = 5
 LEDGER = 6
+GUARDED = 7
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
@@ -27,6 +28,7 @@ MEANINGS: Mapping[int, str] = {
     IN_DOUBT: "the fate of some items is unknown: see `contraflow status`",
     LOCKED: "the job runs in another process, or another process has taken it over",
     LEDGER: "the ledger cannot be opened, trusted or written",
+    GUARDED: "a guard stopped the run: see what it would have done, and release it with --approve if it is meant",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
     INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",
@@ -45,6 +47,8 @@ def exit_code(execution: JobExecution, *, doubts: bool = False) -> int:
         return INTERRUPTED if execution.exit_description.startswith("interrupted") else TERMINATED
     if execution.exit_code == "LEDGER":
         return LEDGER
+    if execution.exit_code == "GUARD":
+        return GUARDED
     if execution.exit_code == "INVARIANT":
         return INTERNAL
     counts: Counter[str] = Counter()  # of all steps, those outside of the headline included

@@ -29,6 +29,7 @@ ENGINE_PARAMETERS = (
     "remember",
     "in_doubt",
     "load",
+    "guards",
     "add_to_job_summary",
 )
 """The step parameters that the engine itself knows; all others are the plugins'."""

@@ -54,6 +54,7 @@ class JobRun:
         observers: Who is told.
         now: The clock.
         explain: Turns an exception of a processor into words, where it knows better.
+        approvals: Digests of what may be done although it passes a limit.
     """
 
     job: RunnableJob
@@ -67,6 +68,7 @@ class JobRun:
     observers: Observers
     now: Callable[[], datetime]
     explain: Callable[[BaseException, Any], str | None]
+    approvals: Sequence[str] = ()
 
     def execute(self) -> tuple[JobExecution, BaseException | None]:
         """Run the job to its end, well or badly, and record it.
@@ -148,6 +150,7 @@ class JobRun:
             explain=self.explain,
             in_summary=self._in_summary(request.options.summary),
             force=request.force,
+            approvals=self.approvals,
         )
 
     def _in_summary(self, wish: bool | None) -> bool:

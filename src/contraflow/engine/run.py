@@ -50,6 +50,7 @@ class Synchronisation:
         wait: Whether to wait while another process runs the job.
         resume: Whether to go on where an interrupted execution of the same request had come to.
         lease_lifetime: Seconds without a heartbeat after which a holder is taken for dead.
+        approvals: Digests of what may be done although it passes a limit.
     """
 
     job: RunnableJob
@@ -63,6 +64,7 @@ class Synchronisation:
     wait: bool = False
     resume: bool = True
     lease_lifetime: float = LIFETIME
+    approvals: Sequence[str] = ()
 
     def run(self, request: RunRequest, steps: Sequence[StepRequest]) -> JobExecution:
         """Run.
@@ -130,6 +132,7 @@ class Synchronisation:
             observers=self.observers,
             now=self.now,
             explain=self.explain,
+            approvals=self.approvals,
         ).execute()
         if cause is not None:
             _log.debug("execution %d ended before its time", execution.id, exc_info=cause)

@@ -14,9 +14,12 @@ from contraflow.contract import describe
 from contraflow.engine.garbage import rare_collections
 from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
+from contraflow.engine.limits import LimitExceededError, Limits
 from contraflow.engine.mapping import MappingWatch
 from contraflow.engine.promise import lifetime_of, promise_of
+from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.settlement import Settled
+from contraflow.engine.spool import Spool
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import ContraflowError, HookContractError, LedgerError
@@ -81,6 +84,7 @@ class StepRun:
         explain: Turns an exception of the processor into words, where it knows better.
         in_summary: Whether the step's counts belong to the job's headline.
         force: Whether items are sent also if the remote holds them.
+        approvals: Digests of what may be done although it passes a limit.
     """
 
     step: RunnableStep
@@ -97,6 +101,7 @@ class StepRun:
     explain: Callable[[BaseException, Any], str | None]
     in_summary: bool = True
     force: bool = False
+    approvals: Sequence[str] = ()
     cause: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -206,6 +211,7 @@ class StepRun:
             now=self.now,
             force=self.force,
         )
+        self._rehearse(step.reader, step.processor, record)
         try:
             loop.run()
             if loop.compares_all:
@@ -215,6 +221,36 @@ class StepRun:
             if self._mapping.reason:
                 sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
                 self._execution = attrs.evolve(self._execution, notes=(f"{self._mapping.reason}; {sent}",))
+
+    def _rehearse(self, reader: Stage, processor: Stage, record: StepRecord) -> None:
+        """Hold everything that the step would do against its limits, before it does anything."""
+        limits = Limits(
+            guards=self.options.guards,
+            context=self.context,
+            ledger=self.ledger,
+            lease=self.leadership.lease,
+            stream_id=record.stream_id,
+            approvals=self.approvals,
+        )
+        if not limits.need_rehearsal():
+            return
+        self.context.logger.info("%s: looking at everything first, because of its guards", self.context.step)
+        with Spool() as spool:
+            Rehearsal(
+                reader=reader,
+                processor=processor,
+                options=self.options,
+                promise=promise_of(self.capabilities, self.options.in_doubt),
+                can_delete=self.capabilities.delete,
+                context=self.context,
+                ledger=self.ledger,
+                stream_id=record.stream_id,
+                stop=self.stop,
+                explain=self.explain,
+                now=self.now,
+                force=self.force,
+            ).run(spool)
+            limits.check(spool)
 
     def _waiting(self, seconds: float) -> None:
         self.context.logger.warning(
@@ -271,6 +307,8 @@ def _exit_code(stop: BaseException, status: BatchStatus) -> str:
         return "UNAVAILABLE"
     if isinstance(stop, LedgerError):
         return "LEDGER"
+    if isinstance(stop, LimitExceededError):
+        return "GUARD"
     return "INVARIANT" if isinstance(stop, InvariantError) else status.value
 
 

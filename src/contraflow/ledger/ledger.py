@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from contraflow.ledger import dead_letters, history, intents, leases, streams
+from contraflow.ledger.approving import Approving
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Reporting):
+class Ledger(Leasing, Approving, Reporting):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the

@@ -266,3 +266,16 @@ Index(
     sqlite_where=text(WAITING),
     postgresql_where=text(WAITING),
 )
+
+# What somebody approved of although it passed a limit. A digest is good once: the next one counts those before it in.
+approval = Table(
+    "cf_approval",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False, index=True),
+    Column("digest", Text, nullable=False),
+    Column("execution_id", _BIG, nullable=False),
+    Column("recorded", UtcDateTime, nullable=False),
+    UniqueConstraint("digest"),
+    sqlite_autoincrement=True,
+)

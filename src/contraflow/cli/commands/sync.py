@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
 @click.option("--no-resume", is_flag=True, help="Read from the beginning, also after a run that was interrupted.")
 @click.option("--force", is_flag=True, help="Send what is read also if the remote has it already, or has refused it.")
+@click.option(
+    "--approve",
+    "approvals",
+    multiple=True,
+    metavar="DIGEST",
+    help="Do what a guard stopped, if it is still the same; the stopped run named the digest.",
+)
 @json_option
 @click.pass_obj
 def command(
@@ -49,6 +56,7 @@ def command(
     wait: bool,
     no_resume: bool,
     force: bool,
+    approvals: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Synchronise INTEGRATION: export what its remote does not have yet, or has differently.
@@ -66,6 +74,7 @@ def command(
 
     Ctrl-C or SIGTERM end the run after the chunk in hand; a second one ends it at once.
     """
+    from contraflow.engine.limits import approval_named
     from contraflow.engine.run import RequestRecordedError
 
     parameters = dict(_parameter(pair) for pair in pairs)
@@ -81,6 +90,7 @@ def command(
                 wait=wait,
                 resume=not no_resume,
                 force=force,
+                approve=approvals,
                 stop=stop,
             )
         except RequestRecordedError as recorded:
@@ -92,7 +102,14 @@ def command(
         promises = project.promise(project.assemble(project.integration(integration), execution.job))
         code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
     if as_json:
-        print_json({**summary(execution, promises), "resumed": resumptions.behind, "exit": code})
+        print_json(
+            {
+                **summary(execution, promises),
+                "resumed": resumptions.behind,
+                "approve": approval_named(execution.exit_description),
+                "exit": code,
+            }
+        )
     else:
         for line in resumptions.lines:
             click.echo(line)

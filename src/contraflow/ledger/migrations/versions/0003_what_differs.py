@@ -32,6 +32,7 @@ def upgrade() -> None:
     op.add_column("cf_stream", sa.Column("swept", _BIG))
     op.add_column("cf_step_execution", sa.Column("notes", sa.Text))
     _widen_items()
+    _add_approvals()
 
 
 def _widen_items() -> None:
@@ -69,3 +70,19 @@ def _widen_items() -> None:
         sqlite_where=sa.text(_OPEN),
         postgresql_where=sa.text(_OPEN),
     )
+
+
+def _add_approvals() -> None:
+    op.create_table(
+        "cf_approval",
+        sa.Column("id", _BIG, primary_key=True),
+        sa.Column("stream_id", sa.Integer, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("execution_id", _BIG, nullable=False),
+        sa.Column("recorded", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_cf_approval"),
+        sa.ForeignKeyConstraint(["stream_id"], ["cf_stream.id"], name="fk_cf_approval_stream_id"),
+        sa.UniqueConstraint("digest", name="uq_cf_approval_digest"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_cf_approval_stream_id", "cf_approval", ["stream_id"])

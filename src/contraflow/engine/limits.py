@@ -1,0 +1,196 @@
+"""Guards: stop a step before it creates, changes or deletes more than it may, unless somebody approved of exactly that.
+
+An approval is a digest of what would be done: of each key with its operation and fingerprint, of ledger, integration, job
+and step, and of how many approvals were used before. So it releases nothing else, nothing elsewhere, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import attrs
+
+from contraflow.engine.spool import Planned, Spool
+from contraflow.errors import ConfigError, ContraflowError, Problem
+from contraflow.guards import Guards, Limit
+from contraflow.ledger import Lease, Ledger, decode_key, display_key
+from contraflow_hookspecs import StepContext
+
+DEFAULT_DELETES = Limit(percent=Decimal(30))
+"""The limit of deletions where a step sets none."""
+_FEWEST_KNOWN = 10
+"""Known records from which on the default counts: of fewer, one deletion is already a large share."""
+_MOST_EXAMPLES = 5
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_APPROVAL = re.compile(r"--approve ([0-9a-f]{32})")
+
+
+class LimitExceededError(ContraflowError):
+    """More would be created, changed or deleted than the step may."""
+
+    exit_code = 7
+
+    def __init__(self, message: str, approval: str) -> None:
+        super().__init__(message)
+        self.approval = approval
+        """The digest that releases it."""
+
+
+class Passed(NamedTuple):
+    """A limit that would be passed."""
+
+    guard: str
+    limit: Limit
+    most: int
+    number: int
+    known: int
+    examples: Sequence[str]
+
+    def __str__(self) -> str:
+        keys = ", ".join(display_key(decode_key(key)) for key in self.examples)
+        more = ", …" if self.number > len(self.examples) else ""
+        share = f", {self.limit} of {self.known:,} known records" if self.limit.percent is not None else ""
+        over = self.number - self.most
+        return f"{self.guard}: {self.number:,} ({keys}{more}), {over:,} more than the limit of {self.most:,}{share}"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """The guards of one step execution.
+
+    Args:
+        guards: What the step may do.
+        context: Which step that is.
+        ledger: Where approvals are recorded, and how many records are known.
+        lease: The right to write there.
+        stream_id: The ledger's number for this step into this integration.
+        approvals: The digests that were given.
+    """
+
+    guards: Guards
+    context: StepContext
+    ledger: Ledger
+    lease: Lease
+    stream_id: int
+    approvals: Sequence[str] = ()
+
+    def need_rehearsal(self) -> bool:
+        """Whether everything must be looked at before the first write.
+
+        Not for deletions, which come last; except those that are asked for by id, if they are so many.
+        """
+        if self.guards.need_rehearsal:
+            return True
+        ids = self.context.filter.ids
+        if ids is None or self.context.parameters.get("missing") != "delete":
+            return False
+        known = self.ledger.known_items(self.stream_id)
+        limit = self._limit_of_deletes(known)
+        return limit is not None and len(ids) > limit.most(known)
+
+    def check(self, spool: Spool) -> None:
+        """Hold what would be done against the limits, before the first write.
+
+        Raises:
+            LimitExceededError: It is too much, and nobody approved of it.
+        """
+        known = self.ledger.known_items(self.stream_id)
+        wanted = {
+            "creates": self.guards.creates if known or not _is_share(self.guards.creates) else None,
+            "updates": self.guards.updates,
+            "deletes": self._limit_of_deletes(known),
+        }
+        passed = []
+        for guard, limit in wanted.items():
+            operation = guard.removesuffix("s")
+            number = spool.count(operation)
+            if limit is not None and number > limit.most(known):
+                examples = spool.examples(operation, _MOST_EXAMPLES)
+                passed.append(Passed(guard, limit, limit.most(known), number, known, examples))
+        if passed:
+            self._release(passed, "first write", "changes", spool)
+
+    def check_deletes(self, number: int, known: int, keys: Callable[[], Iterable[str]]) -> None:
+        """Hold the deletions that a full comparison found against their limit, before the first of them.
+
+        Args:
+            number: How many there are.
+            known: How many records the remote holds from this step.
+            keys: Gives their canonical texts, each once, in ascending order; asked only if they are too many.
+
+        Raises:
+            LimitExceededError: They are too many, and nobody approved of them.
+        """
+        limit = self._limit_of_deletes(known)
+        if limit is None or number <= limit.most(known):
+            return
+        examples = [key for key, _ in zip(keys(), range(_MOST_EXAMPLES), strict=False)]
+        entries = (Planned(key, "delete", "deleted") for key in keys())
+        self._release(
+            [Passed("deletes", limit, limit.most(known), number, known, examples)], "first delete", "deletions", entries
+        )
+
+    def _limit_of_deletes(self, known: int) -> Limit | None:
+        return self.guards.deletes or (DEFAULT_DELETES if known >= _FEWEST_KNOWN else None)
+
+    def _release(self, passed: Sequence[Passed], before: str, kind: str, entries: Iterable[Planned]) -> None:
+        """Let it through if somebody approved of just this."""
+        digest = self._digest(kind, entries)
+        if any(hmac.compare_digest(digest, given) for given in self.approvals):
+            self.ledger.use_approval(self.lease, self.stream_id, digest, self.context.execution_id)
+            self.context.logger.warning("%s: approved, and over the limit: %s", self.context.step, _joined(passed))
+            return
+        stale = "what was approved is not what would be done now; " if self.approvals else ""
+        raise LimitExceededError(
+            f"stopped by a guard, before the {before} of step '{self.context.step}': {_joined(passed)}. "
+            f"If it is meant, {stale}run it again with --approve {digest}",
+            digest,
+        )
+
+    def _digest(self, kind: str, entries: Iterable[Planned]) -> str:
+        context = self.context
+        used = self.ledger.approvals(self.stream_id)
+        about = ["contraflow approval 1", kind, self.ledger.id, context.integration, context.job, context.step, used]
+        digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=16)
+        for entry in entries:
+            digest.update(json.dumps(entry).encode())
+        return digest.hexdigest()
+
+
+def _is_share(limit: Limit | None) -> bool:
+    return limit is not None and limit.percent is not None
+
+
+def _joined(passed: Sequence[Passed]) -> str:
+    return "; ".join(map(str, passed))
+
+
+def check_approvals(approvals: Sequence[str]) -> None:
+    """See that these can be digests.
+
+    Raises:
+        ConfigError: One of them cannot.
+    """
+    problems = [
+        Problem(
+            message="an approval that is none",
+            found=repr(given),
+            expected="the digest of 32 characters that the stopped run named",
+        )
+        for given in approvals
+        if not _DIGEST.fullmatch(given)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def approval_named(description: str) -> str | None:
+    """The digest that the description of a stopped execution names."""
+    found = _APPROVAL.search(description)
+    return found and found[1]
