@@ -47,7 +47,9 @@ def test_the_entry_point_loads_and_every_hook_is_one_of_the_contract():
 def test_capabilities_follow_the_modes(modes, idempotency):
     tables = {mode: TableSettings(table="t", mode=contraflow_sql.Mode(mode)) for mode in modes}
     capabilities = contraflow_sql.capabilities(SqlSettings(url="sqlite:///x.db", tables=tables))
-    expected = Capabilities(delete=True, confirm=True, idempotency=idempotency, max_batch=1000)
+    expected = Capabilities(
+        upsert=modes == ["upsert"], delete=True, confirm=True, idempotency=idempotency, max_batch=1000
+    )
     assert attrs.asdict(capabilities) == attrs.asdict(expected)
 
 

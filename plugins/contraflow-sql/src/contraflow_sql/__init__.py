@@ -52,11 +52,11 @@ def capabilities(settings: SqlSettings) -> Capabilities:
     it ("exists"), so it does no harm either, but the refusal would count a written item as rejected: there the engine
     should ask (``confirm_items``) instead of sending again.
     """
-    creates = any(table.mode is Mode.CREATE for table in settings.tables.values())
+    modes = {table.mode for table in settings.tables.values()}
     return Capabilities(
-        upsert=True,
+        upsert=modes == {Mode.UPSERT},
         delete=True,
-        idempotency=Idempotency.NONE if creates else Idempotency.UPSERT,
+        idempotency=Idempotency.NONE if Mode.CREATE in modes else Idempotency.UPSERT,
         confirm=True,
         per_item_results=True,
         max_batch=_LARGEST_CHUNK,

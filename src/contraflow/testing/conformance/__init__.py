@@ -31,6 +31,9 @@ from contraflow.testing.conformance.writing import WritingChecks
 
 
 class ConnectorConformance(
-    ContractChecks, WritingChecks, ValueChecks, AnswerChecks, TransportChecks, SecretChecks, PromiseChecks
+    PromiseChecks, SecretChecks, TransportChecks, AnswerChecks, ValueChecks, WritingChecks, ContractChecks
 ):
-    """The suite. Subclass it in a test module, under a name that begins with ``Test``, and override what is yours."""
+    """The suite. Subclass it in a test module, under a name that begins with ``Test``, and override what is yours.
+
+    pytest runs the tests of the last base first: from the contract to the promise.
+    """

@@ -16,15 +16,14 @@ def url_in(settings: Mapping[str, Any]) -> str | None:
 def moved(settings: Mapping[str, Any], url: str, to: str) -> dict[str, Any]:
     """The settings with another origin in every URL of the remote's, at any depth."""
     target = urlsplit(to)
+    address = target.netloc.rpartition("@")[2]
     old = _origin(url)
 
     def move(value: Any) -> Any:
         if isinstance(value, str) and _origin(value) == old:
             parts = urlsplit(value)
-            netloc = parts.netloc.rpartition("@")[0]
-            return urlunsplit(
-                parts._replace(scheme=target.scheme, netloc=f"{netloc}@{target.netloc}" if netloc else target.netloc)
-            )
+            user, at, _ = parts.netloc.rpartition("@")
+            return urlunsplit(parts._replace(scheme=target.scheme, netloc=f"{user}{at}{address}"))
         if isinstance(value, Mapping):
             return {name: move(each) for name, each in value.items()}
         if isinstance(value, list | tuple):
