@@ -331,6 +331,25 @@ class Plugins:
 
         return notify
 
+    def monitor(self, note: Callable[[str, Sequence[str], Mapping[str, Any], Any, BaseException | None], None]) -> None:
+        """Let a function see every hook call from now on, after it: for tests.
+
+        Args:
+            note: Is given the hook, the names of the plugins called, the arguments, and what was answered or raised.
+        """
+
+        def after(
+            outcome: pluggy.Result[Any], hook: str, impls: Sequence[pluggy.HookImpl], arguments: Mapping[str, Any]
+        ) -> None:
+            error = outcome.exception
+            result = outcome.get_result() if error is None else None
+            first = getattr(getattr(specs, hook), f"{PROJECT_NAME}_spec")["firstresult"]
+            if not first and isinstance(result, list) and len(result) == 1:
+                (result,) = result  # of a hook that anybody may answer, and one did
+            note(hook, [impl.plugin_name for impl in impls], arguments, result, error)
+
+        self._manager.add_hookcall_monitoring(lambda hook, impls, arguments: None, after)
+
     def _ask(self, hook: str, name: str, **arguments: Any) -> Any:
         """What the named plugin answers to a hook that is called before anything runs.
 

@@ -1,4 +1,4 @@
-"""The connector keeps contraflow's contract, on a file of SQLite and on PostgreSQL behind a proxy that breaks connections."""
+"""The connector keeps contraflow's contract, on SQLite, and on PostgreSQL behind a proxy that breaks connections."""
 
 from __future__ import annotations
 
