@@ -16,6 +16,8 @@ import xxhash
 from contraflow.errors import LedgerError
 
 _digest = xxhash.xxh3_64_intdigest
+_EMPTY = frozenset({b"null", b'""', b"[]", b"{}", b'{"\\u0000set":[]}'})
+"""Values, in canonical form, that are as good as none."""
 
 
 def salt_of(ledger: str) -> int:
@@ -36,6 +38,22 @@ def field_digests(key_text: str, data: str | bytes, salt: int) -> dict[str, int]
     return {name: _digest(orjson.dumps(value), item_salt) for name, value in orjson.loads(data).items()}
 
 
+def emptied(before: str, key_text: str, data: str | bytes, salt: int) -> frozenset[str]:
+    """The names of the fields that held something, and are empty or missing now.
+
+    Args:
+        before: What :func:`spell` made of the digests of the former payload.
+        key_text: As for :func:`field_digests`, like the others.
+
+    Raises:
+        LedgerError: ``before`` is not such a text.
+    """
+    item_salt = _digest(key_text.encode(), salt)
+    nothing = {_digest(value, item_salt) for value in _EMPTY}
+    filled = {name for name, value in orjson.loads(data).items() if orjson.dumps(value) not in _EMPTY}
+    return frozenset(name for name, digest in _parse(before).items() if name not in filled and digest not in nothing)
+
+
 def spell(digests: Mapping[str, int]) -> str:
     """Digests as the ledger keeps them."""
     return orjson.dumps(digests).decode()
@@ -51,7 +69,14 @@ def differing(before: str, digests: Mapping[str, int]) -> frozenset[str]:
     Raises:
         LedgerError: ``before`` is not such a text.
     """
+    return frozenset(name for name, _ in _parse(before).items() ^ digests.items())
+
+
+def _parse(spelled: str) -> dict[str, int]:
     try:
-        return frozenset(name for name, _ in orjson.loads(before).items() ^ digests.items())
-    except (ValueError, TypeError, AttributeError):
-        raise LedgerError("the ledger holds a row that contraflow did not write: the digests of an item") from None
+        digests = orjson.loads(spelled)
+    except ValueError:
+        digests = None
+    if not isinstance(digests, dict):
+        raise LedgerError("the ledger holds a row that contraflow did not write: the digests of an item")
+    return digests

@@ -11,10 +11,11 @@ import attrs
 
 from contraflow.errors import Location, Problem, near_match
 
-OPERATIONS: Mapping[str, str] = {
+GUARDS: Mapping[str, str] = {
     "creates": "most records that a run may create",
     "updates": "most records that it may change",
     "deletes": "most records that it may delete",
+    "emptied": "most records in which it may empty one field: any, or by the field's name",
 }
 """What a limit may be set for."""
 
@@ -47,11 +48,15 @@ class Guards:
     creates: Limit | None = None
     updates: Limit | None = None
     deletes: Limit | None = None
+    emptied: Limit | None = None
+    """For any field."""
+    emptied_fields: Mapping[str, Limit] = attrs.field(factory=dict)
+    """For those that have a limit of their own."""
 
     @property
     def need_rehearsal(self) -> bool:
         """Whether only a look at everything tells if a limit is passed; deletions come last, and are counted then."""
-        return self.creates is not None or self.updates is not None
+        return bool(self.creates or self.updates or self.emptied or self.emptied_fields)
 
 
 def read_guards(value: object, location: Location, problem: Callable[[Problem], None]) -> Guards:
@@ -70,26 +75,32 @@ def read_guards(value: object, location: Location, problem: Callable[[Problem], 
                 message="parameter 'guards'",
                 location=location,
                 found=repr(value),
-                expected=f"a mapping of limits: {', '.join(OPERATIONS)}",
+                expected=f"a mapping of limits: {', '.join(GUARDS)}",
             )
         )
         return Guards()
     limits: dict[str, Limit | None] = {}
+    fields: dict[str, Limit | None] = {}
     for name, written in value.items():
         place = attrs.evolve(location, path=f"{location.path}.{name}")
-        if name not in OPERATIONS:
+        if name not in GUARDS:
             problem(
                 Problem(
                     message=f"parameter 'guards': there is no guard '{name}'",
                     location=place,
                     found=repr(name),
-                    expected=f"one of {', '.join(OPERATIONS)}",
-                    hint=near_match(str(name), OPERATIONS),
+                    expected=f"one of {', '.join(GUARDS)}",
+                    hint=near_match(str(name), GUARDS),
                 )
             )
+        elif name == "emptied" and isinstance(written, Mapping):
+            fields = {
+                str(field): _read_limit(f"guards.emptied.{field}", each, place, problem)
+                for field, each in written.items()
+            }
         elif written is not None:
             limits[name] = _read_limit(f"guards.{name}", written, place, problem)
-    return Guards(**limits)
+    return Guards(**limits, emptied_fields={field: limit for field, limit in fields.items() if limit is not None})
 
 
 def _read_limit(name: str, written: Any, location: Location, problem: Callable[[Problem], None]) -> Limit | None:

@@ -25,7 +25,7 @@ PARAMETERS: Mapping[str, str] = {
     "max_rejected": "largest share of items that may be rejected for one reason, from 20 of them on (default 0.2)",
     "remember": "what the ledger keeps of what was sent: fingerprint (digests of the fields, the default) or payload",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
-    "guards": "most creates, updates and deletes of one run, unless somebody approves (default: deletes 30%)",
+    "guards": "most creates, updates, deletes and emptied fields of one run (default: deletes 30%)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
 }
 """The step parameters that the engine itself understands."""

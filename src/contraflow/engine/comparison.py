@@ -63,6 +63,8 @@ class Chunk:
     after a later version of them had not arrived, and those whose fields it does not know yet."""
     not_due: list[tuple[Key, float]] = attrs.field(factory=list)
     """Deferred items whose time has not come, and when it does (seconds since 1970)."""
+    aside: list[tuple[str, str, str]] = attrs.field(factory=list)
+    """Items that differ and are not sent: the outcome in a plan, the key's text, and why."""
     counts: Counter[str] = attrs.field(factory=Counter)
     """Outcomes that are already certain."""
     size: int = 0
@@ -182,13 +184,16 @@ class Comparison:
         elif state is not None and state.status == "in_doubt" and not self.resend_held:
             # Only recovery may send it again; until then a newer version would race with the older one.
             chunk.counts["in_doubt"] += 1
+            chunk.aside.append(("held", item.key_text, "it is in doubt whether an earlier version arrived"))
         elif self.force or state is None:
             chunk.intended[item.key_text] = self._intend(item, state)
         elif state.status == "rejected" and state.pending == item.fingerprint:
             chunk.counts["rejected"] += 1  # the remote has refused this very version: it would again
+            chunk.aside.append(("rejected", item.key_text, "the remote has refused this very version"))
         elif state.retry_at is not None and not self.at_once and state.retry_at > self.now().timestamp():
             chunk.counts["deferred"] += 1
             chunk.not_due.append((item.key, state.retry_at))
+            chunk.aside.append(("deferred", item.key_text, "the time of its next attempt has not come"))
         else:
             chunk.intended[item.key_text] = self._intend(item, state)
 

@@ -10,13 +10,15 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import attrs
 
-from contraflow.engine.spool import Planned, Spool
+from contraflow.engine.spool import CHANGES, Planned, Spool
 from contraflow.errors import ConfigError, ContraflowError, Problem
 from contraflow.guards import Guards, Limit
 from contraflow.ledger import Lease, Ledger, decode_key, display_key
@@ -60,6 +62,19 @@ class Passed(NamedTuple):
         return f"{self.guard}: {self.number:,} ({keys}{more}), {over:,} more than the limit of {self.most:,}{share}"
 
 
+class Verdict(NamedTuple):
+    """What keeps a step from its first write."""
+
+    passed: Sequence[Passed]
+    digest: str
+    """Releases it."""
+
+    @property
+    def words(self) -> str:
+        """The limits that are passed, and by how much."""
+        return "; ".join(map(str, self.passed))
+
+
 @attrs.frozen(kw_only=True)
 class Limits:
     """The guards of one step execution.
@@ -68,16 +83,16 @@ class Limits:
         guards: What the step may do.
         context: Which step that is.
         ledger: Where approvals are recorded, and how many records are known.
-        lease: The right to write there.
         stream_id: The ledger's number for this step into this integration.
+        lease: The right to write there; without it limits are looked at, and nothing is released.
         approvals: The digests that were given.
     """
 
     guards: Guards
     context: StepContext
     ledger: Ledger
-    lease: Lease
     stream_id: int
+    lease: Lease | None = None
     approvals: Sequence[str] = ()
 
     def need_rehearsal(self) -> bool:
@@ -100,21 +115,19 @@ class Limits:
         Raises:
             LimitExceededError: It is too much, and nobody approved of it.
         """
+        verdict = self.verdict(spool)
+        if verdict is not None:
+            self._release(verdict, "first write")
+
+    def verdict(self, spool: Spool) -> Verdict | None:
+        """Hold what would be done against the limits; ``None`` if none is passed."""
         known = self.ledger.known_items(self.stream_id)
-        wanted = {
-            "creates": self.guards.creates if known or not _is_share(self.guards.creates) else None,
-            "updates": self.guards.updates,
-            "deletes": self._limit_of_deletes(known),
-        }
-        passed = []
-        for guard, limit in wanted.items():
-            operation = guard.removesuffix("s")
-            number = spool.count(operation)
-            if limit is not None and number > limit.most(known):
-                examples = spool.examples(operation, _MOST_EXAMPLES)
-                passed.append(Passed(guard, limit, limit.most(known), number, known, examples))
-        if passed:
-            self._release(passed, "first write", "changes", spool)
+        passed = [
+            Passed(name, limit, limit.most(known), number, known, examples())
+            for name, limit, number, examples in self._counted(spool, known)
+            if limit is not None and number > limit.most(known)
+        ]
+        return Verdict(passed, self._digest("changes", spool.entries(*CHANGES))) if passed else None
 
     def check_deletes(self, number: int, known: int, keys: Callable[[], Iterable[str]]) -> None:
         """Hold the deletions that a full comparison found against their limit, before the first of them.
@@ -122,7 +135,7 @@ class Limits:
         Args:
             number: How many there are.
             known: How many records the remote holds from this step.
-            keys: Gives their canonical texts, each once, in ascending order; asked only if they are too many.
+            keys: Gives their canonical texts, each once, always in the same order; asked only if they are too many.
 
         Raises:
             LimitExceededError: They are too many, and nobody approved of them.
@@ -130,25 +143,37 @@ class Limits:
         limit = self._limit_of_deletes(known)
         if limit is None or number <= limit.most(known):
             return
-        examples = [key for key, _ in zip(keys(), range(_MOST_EXAMPLES), strict=False)]
+        passed = Passed("deletes", limit, limit.most(known), number, known, list(islice(keys(), _MOST_EXAMPLES)))
         entries = (Planned(key, "delete", "deleted") for key in keys())
-        self._release(
-            [Passed("deletes", limit, limit.most(known), number, known, examples)], "first delete", "deletions", entries
-        )
+        self._release(Verdict([passed], self._digest("deletions", entries)), "first delete")
+
+    def _counted(
+        self, spool: Spool, known: int
+    ) -> Iterator[tuple[str, Limit | None, int, Callable[[], Sequence[str]]]]:
+        """Each guard with its limit, what it counts, and some of that."""
+        guards = self.guards
+        creates = guards.creates if known or guards.creates is None or guards.creates.percent is None else None
+        for operation, limit in zip(CHANGES, (creates, guards.updates, self._limit_of_deletes(known)), strict=True):
+            if limit is not None:
+                some = partial(spool.examples, operation, _MOST_EXAMPLES)
+                yield f"{operation}s", limit, spool.count(operation), some
+        for field, number in spool.emptied() if guards.emptied is not None or guards.emptied_fields else ():
+            limit = guards.emptied_fields.get(field, guards.emptied)
+            yield f"field '{field}' emptied", limit, number, partial(spool.emptying, field, _MOST_EXAMPLES)
 
     def _limit_of_deletes(self, known: int) -> Limit | None:
         return self.guards.deletes or (DEFAULT_DELETES if known >= _FEWEST_KNOWN else None)
 
-    def _release(self, passed: Sequence[Passed], before: str, kind: str, entries: Iterable[Planned]) -> None:
+    def _release(self, verdict: Verdict, before: str) -> None:
         """Let it through if somebody approved of just this."""
-        digest = self._digest(kind, entries)
-        if any(hmac.compare_digest(digest, given) for given in self.approvals):
+        digest = verdict.digest
+        if self.lease and any(hmac.compare_digest(digest, given) for given in self.approvals):
             self.ledger.use_approval(self.lease, self.stream_id, digest, self.context.execution_id)
-            self.context.logger.warning("%s: approved, and over the limit: %s", self.context.step, _joined(passed))
+            self.context.logger.warning("%s: approved, and over the limit: %s", self.context.step, verdict.words)
             return
         stale = "what was approved is not what would be done now; " if self.approvals else ""
         raise LimitExceededError(
-            f"stopped by a guard, before the {before} of step '{self.context.step}': {_joined(passed)}. "
+            f"stopped by a guard, before the {before} of step '{self.context.step}': {verdict.words}. "
             f"If it is meant, {stale}run it again with --approve {digest}",
             digest,
         )
@@ -159,16 +184,8 @@ class Limits:
         about = ["contraflow approval 1", kind, self.ledger.id, context.integration, context.job, context.step, used]
         digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=16)
         for entry in entries:
-            digest.update(json.dumps(entry).encode())
+            digest.update(json.dumps([entry.key, entry.operation, entry.fingerprint]).encode())
         return digest.hexdigest()
-
-
-def _is_share(limit: Limit | None) -> bool:
-    return limit is not None and limit.percent is not None
-
-
-def _joined(passed: Sequence[Passed]) -> str:
-    return "; ".join(map(str, passed))
 
 
 def check_approvals(approvals: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from contraflow.errors import LedgerError
-from contraflow.field_digests import differing, field_digests, salt_of, spell
+from contraflow.field_digests import differing, emptied, field_digests, salt_of, spell
 from contraflow.ledger import ItemState
 from contraflow.payloads import decode_payload
 
@@ -57,6 +57,12 @@ class Memory:
         digests = field_digests(key_text, canonical, self._salt)
         changed = _differing(prior, digests)
         return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
+
+    def emptied(self, key_text: str, canonical: str, prior: ItemState | None) -> frozenset[str]:
+        """Names of the fields that the remote has and that a payload would empty, as far as anybody knows."""
+        if prior is None or prior.digests is None or not prior.fingerprint or prior.status == "in_doubt":
+            return frozenset()
+        return emptied(prior.digests, key_text, canonical, self._salt)
 
     def learn(self, state: ItemState, canonical: str) -> ItemState | None:
         """A state that knows more of an item that was found unchanged; ``None`` if it knows all already.

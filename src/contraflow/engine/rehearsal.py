@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
+from typing import Any
 
 import attrs
 
@@ -17,7 +20,8 @@ from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.ledger import Ledger
 from contraflow.options import StepOptions
-from contraflow_hookspecs import Operation, StepContext
+from contraflow.redaction import Redactor
+from contraflow_hookspecs import Change, Operation, StepContext
 
 
 @attrs.frozen(kw_only=True)
@@ -34,9 +38,11 @@ class Rehearsal:
         ledger: Where the items' states are kept.
         stream_id: The ledger's number for this step into this integration.
         stop: Ends it early.
+        redact: Keeps secrets out of what is noted.
         explain: Turns an exception of the processor into words, where it knows better.
         now: The clock.
         force: Whether items are sent also if the remote holds them.
+        values: Whether to note values also of records of which no earlier values are remembered.
     """
 
     reader: Stage
@@ -48,12 +54,17 @@ class Rehearsal:
     ledger: Ledger
     stream_id: int
     stop: StopRequest
+    redact: Redactor
     explain: Callable[[BaseException, object], str | None]
     now: Callable[[], datetime]
     force: bool = False
+    values: bool = False
 
-    def run(self, spool: Spool) -> None:
-        """Note in the spool what would be sent.
+    def run(self, spool: Spool) -> Counter[str]:
+        """Note in the spool what would be sent, and what not.
+
+        Returns:
+            How many items have which outcome, those that would be sent excepted.
 
         Raises:
             StopRequestedError: Somebody asked to stop.
@@ -68,31 +79,79 @@ class Rehearsal:
             can_delete=self.can_delete,
             explain=self.explain,
         )
+        memory = Memory(self.ledger.id)
         comparison = Comparison(
             ledger=self.ledger,
             stream_id=self.stream_id,
             identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
             page_size=self.options.batch_size,
             chunk_size=self.options.batch_size,
-            memory=Memory(self.ledger.id),
+            memory=memory,
             now=self.now,
             force=self.force,
             at_once=self.context.filter.ids is not None,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
         )
+        counts: Counter[str] = Counter()
         with closing(comparison.chunks(preparation)) as chunks:
             for chunk in chunks:
                 if self.stop.is_set:
                     raise StopRequestedError(self.stop.reason or "stopped")
-                spool.add(_planned(chunk))
+                spool.add(self._entries(chunk, memory))
+                counts.update(chunk.counts)
+        ids = self.context.filter.ids
+        if ids is not None and len(ids) > preparation.items_read:
+            counts["missing"] = len(ids) - preparation.items_read
+        return counts
 
+    def _entries(self, chunk: Chunk, memory: Memory) -> Iterator[Planned]:
+        for each in chunk.intended.values():
+            change, prior = each.change, each.prior
+            emptied = memory.emptied(each.key_text, each.canonical, prior) if each.canonical else frozenset()
+            yield Planned(
+                key=each.key_text,
+                operation=_operation(each),
+                fingerprint=each.fingerprint,
+                generation=each.generation,
+                prior=None if prior is None else prior.fingerprint,
+                changed=None if change.changed is None else self._names(change.changed),
+                emptied=self._names(emptied) if emptied else None,
+                values=self._values(change),
+            )
+        for refused in chunk.rejected:
+            reason = f"{refused.rejected.code}: {refused.rejected.reason}"
+            yield Planned(refused.key_text, "rejected", reason=self.redact(reason))
+        for outcome, key_text, reason in chunk.aside:
+            yield Planned(key_text, outcome, reason=reason)
 
-def _planned(chunk: Chunk) -> Iterator[Planned]:
-    for each in chunk.intended.values():
-        yield Planned(each.key_text, _operation(each), each.fingerprint)
+    def _names(self, names: Iterable[str]) -> str:
+        return json.dumps(sorted(map(self.redact, names)))
+
+    def _values(self, change: Change) -> str | None:
+        """Old and new values of the fields that differ, where both are known; on demand also what is known of the others."""
+        before, after = change.previous, change.payload
+        if change.operation is Operation.DELETE or (before is None and not self.values):
+            return None
+        names = change.changed if change.changed is not None else {*(before or {}), *after}
+        values = {name: _pair(before, after, name) for name in sorted(names)}
+        return json.dumps(self.redact.value(_plain(values)))
 
 
 def _operation(intended: Intended) -> str:
     if intended.change.operation is Operation.DELETE:
         return "delete"
     return "create" if intended.prior is None or intended.prior.fingerprint is None else "update"
+
+
+def _pair(before: Mapping[str, Any] | None, after: Mapping[str, Any], name: str) -> dict[str, Any]:
+    pair = {} if before is None or name not in before else {"old": before[name]}
+    return {**pair, "new": after[name]} if name in after else pair
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can spell; everything else as text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

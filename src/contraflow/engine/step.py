@@ -246,6 +246,7 @@ class StepRun:
                 ledger=self.ledger,
                 stream_id=record.stream_id,
                 stop=self.stop,
+                redact=self.redact,
                 explain=self.explain,
                 now=self.now,
                 force=self.force,
