@@ -233,3 +233,16 @@ def test_a_bulk_endpoint_without_outcomes_succeeds_as_a_whole(remote, connect, r
     remote.script(reply(204))
     context = connect(RECORDS.replace("size: 3", "size: 3, per_item: false"))
     assert [type(result) for result in write_items(items=changes(1, 2), context=context)] == [Written, Written]
+
+
+def test_a_page_of_html_is_no_success_of_a_batch(remote, connect, reply):
+    settings = """
+    timeout: 2
+    endpoints:
+      customers: {batch: {path: /bulk, form: records, per_item: false, key_field: id, upsert: true}}
+    """
+    remote.script(reply(200, b"<html>Please log in</html>", {"Content-Type": "text/html"}))
+    changes = [Change(key=(number,), payload={"name": "Ana"}) for number in (1, 2)]
+    results = write_items(items=changes, context=connect(settings))
+    assert [type(result) for result in results] == [Unknown, Unknown]
+    assert "a page of HTML" in results[0].reason

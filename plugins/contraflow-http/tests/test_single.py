@@ -272,3 +272,38 @@ def test_a_payload_that_json_cannot_hold_is_rejected(remote, connect):
     assert refused == Rejected(key=(1,), code="not_json", reason="field 'rate' is nan, which JSON cannot hold")
     assert type(written) is Unknown
     assert len(remote.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<!DOCTYPE html><title>Please log in</title>", "text/html; charset=utf-8"),
+        (b"<p>Maintenance</p>", "text/html"),
+        (b"\n<HTML><body>portal", None),
+        (b'{"data": {"id": 4', "application/json"),
+        (b'{"type": "about', "application/problem+json"),
+    ],
+)
+@pytest.mark.parametrize("change", [KNOWN, DELETED])
+def test_a_success_that_is_no_answer_of_the_remote_is_none(remote, connect, reply, body, kind, change):
+    remote.script(reply(200, body, {"Content-Type": kind} if kind else {}))
+    (result,) = write_items(items=[change], context=connect(REST))
+    assert type(result) is Unknown
+    assert "answered 200: " in result.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"", "text/html"), (b"OK", "text/plain"), (b"<ok/>", "application/xml"), (b"{}", "text/html"), (b"", None)],
+)
+def test_a_success_may_say_little(remote, connect, reply, body, kind):
+    remote.script(reply(200, body, {"Content-Type": kind} if kind else {}))
+    (result,) = write_items(items=[KNOWN], context=connect(REST))
+    assert type(result) is Written
+
+
+def test_a_page_counts_as_a_success_where_the_settings_say_so(remote, connect, reply):
+    remote.script(reply(200, b"<html>saved</html>", {"Content-Type": "text/html"}))
+    settings = REST + "    statuses: {200: written}\n"
+    (result,) = write_items(items=[KNOWN], context=connect(settings))
+    assert type(result) is Written

@@ -13,6 +13,8 @@ import httpx
 MISSING: Final = object()
 """What :func:`find` answers where there is nothing; ``None`` is a value that a remote may give."""
 
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+
 
 @attrs.frozen(kw_only=True)
 class Answer:
@@ -23,11 +25,19 @@ class Answer:
     headers: httpx.Headers = attrs.field(factory=httpx.Headers)
     body: Any = MISSING
     """The parsed JSON, or ``MISSING`` where the answer held none."""
+    stranger: str | None = None
+    """What stands in the place of JSON, where that is not to be believed: a page of HTML, or half of an answer."""
 
     @classmethod
     def of(cls, response: httpx.Response) -> Answer:
         """The answer in a response that was read to its end."""
-        return cls(status=response.status_code, headers=response.headers, body=parse_json(response.content))
+        body = parse_json(response.content)
+        return cls(
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            stranger=_stranger(response) if body is MISSING else None,
+        )
 
     @property
     def is_page(self) -> bool:
@@ -52,6 +62,17 @@ class Answer:
     def text(self, path: str | None) -> str | None:
         """The text or number at a place, as text; ``None`` if there is none, or no path."""
         return None if path is None else as_text(self.find(path))
+
+
+def _stranger(response: httpx.Response) -> str | None:
+    """What an answer without JSON holds instead. Nothing at all, or a plain ``OK``, is an answer, too."""
+    beginning = response.content[:200].strip().lower()
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if beginning and (kind in _PAGES or beginning.startswith((b"<!doctype html", b"<html"))):
+        return "a page of HTML"
+    if beginning and (kind == "application/json" or kind.endswith("+json")):
+        return "what is called JSON and is none"
+    return None
 
 
 def find(body: Any, path: str) -> Any:

@@ -11,7 +11,7 @@ import httpx
 
 from contraflow_hookspecs import SystemicError, Unknown, WriteResult
 from contraflow_http.answer import MISSING, Answer, as_text, find
-from contraflow_http.errors import AmbiguousError, Outcome, outcome_of, status_error
+from contraflow_http.errors import AmbiguousError, Outcome, meaning_of, status_error
 from contraflow_http.outcome import Halt, Judge, Settled
 from contraflow_http.sending import Sending
 from contraflow_http.settings import Batch
@@ -41,7 +41,7 @@ class Batcher:
         """
         path = self.batch.path
         answer = self.wire.exchange(self.batch.method, path, body=self._body(parcel))
-        outcome = outcome_of(answer.status)
+        outcome = meaning_of(answer)
         if outcome is not Outcome.WRITTEN:
             message = self.judge.describe(answer, self.batch.method, path)
             if answer.status in _NO_SUCH_BATCH:

@@ -84,6 +84,16 @@ def outcome_of(status: int) -> Outcome:
     return Outcome.REJECTED if 400 <= status < 500 else Outcome.UNKNOWN
 
 
+def meaning_of(answer: Answer) -> Outcome:
+    """What an answer means where nothing is known of the request.
+
+    As :func:`outcome_of`, but a success whose body is a page of HTML, or JSON cut short, is ``UNKNOWN``: a proxy, a login
+    page or a portal may have answered in the remote's place.
+    """
+    outcome = outcome_of(answer.status)
+    return Outcome.UNKNOWN if outcome is Outcome.WRITTEN and answer.stranger else outcome
+
+
 def raise_for_status(response: httpx.Response, *, error_path: str | None = None) -> None:
     """Raise the contract's error for a response that is not a success.
 
@@ -95,10 +105,10 @@ def raise_for_status(response: httpx.Response, *, error_path: str | None = None)
         SystemicError: 401, 403, 407, a redirect that was not followed.
         TransientError: 408, 423 to 425, 429, 503, with the seconds of ``Retry-After``.
         PermanentError: Any other refusal, with the code ``http_NNN``.
-        AmbiguousError: A server error, or an answer that says nothing.
+        AmbiguousError: A server error, an answer that says nothing, or a page of HTML in the place of one.
     """
     answer = Answer.of(response)
-    outcome = outcome_of(answer.status)
+    outcome = meaning_of(answer)
     if outcome is not Outcome.WRITTEN:
         raise status_error(
             answer, outcome, describe(answer, response.request.method, response.request.url.path, error_path)
@@ -159,6 +169,8 @@ def describe(answer: Answer, method: str, path: str, error_path: str | None = No
     if 300 <= answer.status < 400:
         return f"{where}: a redirect that is not followed; check the url and paths of the settings"
     found = reason_of(answer, error_path, secrets)
+    if not found and answer.stranger:
+        found = f"{answer.stranger}, so nobody can say who answered" if 200 <= answer.status < 300 else answer.stranger
     return f"{where}: {found}" if found else where
 
 

@@ -22,7 +22,7 @@ from contraflow_hookspecs import (
     Written,
 )
 from contraflow_http.answer import Answer
-from contraflow_http.errors import Outcome, describe, outcome_of, retry_after
+from contraflow_http.errors import Outcome, describe, meaning_of, retry_after
 from contraflow_http.sending import Kind, Sending
 from contraflow_http.settings import Endpoint
 from contraflow_http.wire import Wire
@@ -58,7 +58,7 @@ class Judge:
             outcome: What that means; ``None`` to read it from the status.
         """
         if outcome is None:
-            outcome = self._outcome(sending.kind, answer.status)
+            outcome = self._outcome(sending.kind, answer)
         message = self.describe(answer, sending.method, sending.path)
         if outcome is Outcome.SYSTEMIC:
             return Settled(halt=SystemicError(message))
@@ -71,14 +71,15 @@ class Judge:
         """One line for people."""
         return describe(answer, method, path, self.endpoint.error, self.wire.secrets)
 
-    def _outcome(self, kind: Kind, status: int) -> Outcome:
+    def _outcome(self, kind: Kind, answer: Answer) -> Outcome:
+        status = answer.status
         if status in self.endpoint.statuses:
             return self.endpoint.statuses[status]
         if status in {404, 410} and kind is Kind.DELETE:
             return Outcome.WRITTEN
         if status in {404, 410} and kind is Kind.UPDATE:
             return Outcome.GONE
-        return outcome_of(status)
+        return meaning_of(answer)
 
     def _result(self, outcome: Outcome, sending: Sending, answer: Answer, message: str) -> WriteResult:
         key = sending.change.key
