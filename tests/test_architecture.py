@@ -34,6 +34,7 @@ FLOORS: dict[str, int] = {
     "readers": 2,
     "ledger": 1,
     "errors": 0,
+    "escaping": 0,
     "fingerprint": 0,
     "merge": 0,
     "field_digests": 0,

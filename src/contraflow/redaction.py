@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 
 from contraflow.errors import Problem
+from contraflow.escaping import one_line, printable
 
 MASK = "***"
 
@@ -78,15 +79,19 @@ class Redactor:
 
 
 class RedactingFormatter(logging.Formatter):
-    """A log formatter whose lines, tracebacks included, pass through a redactor."""
+    """A log formatter whose lines, tracebacks included, pass through a redactor, and are one line for each message."""
 
     def __init__(self, redactor: Redactor, fmt: str = "%(levelname)s %(name)s: %(message)s") -> None:
         super().__init__(fmt)
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format the record without secrets."""
-        return self._redactor(super().format(record))
+        """Format the record without secrets, and without anything that would steer a terminal."""
+        return printable(self._redactor(super().format(record)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by the standard library
+        """Format the message on one line: what it quotes may not look like the next one."""
+        return one_line(self._redactor(super().formatMessage(record)))
 
 
 _BACKSLASHES = re.compile(r"\\+")

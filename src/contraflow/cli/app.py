@@ -96,7 +96,8 @@ def report(text: str, code: int, state: State, error: Exception | None = None) -
         state: Knows the secrets, and whether JSON is wanted.
         error: What was raised, for its problems, and for ``--debug`` its traceback.
     """
-    from contraflow.cli.output import print_json, printable
+    from contraflow.cli.output import print_json
+    from contraflow.escaping import printable
 
     if state.json:
         problems = [_plain(problem) for problem in error.problems] if isinstance(error, ConfigError) else []

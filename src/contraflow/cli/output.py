@@ -15,6 +15,7 @@ import attrs
 import click
 
 from contraflow.cli.app import State
+from contraflow.escaping import one_line, printable
 
 if TYPE_CHECKING:
     from contraflow.project import Project
@@ -35,9 +36,10 @@ def load_project(state: State) -> Project:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; in ASCII where the output has not room for all characters."""
+    """Print a value as JSON; in ASCII where the output has not room for all characters, or a terminal would obey some."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=not unicode))
+    text = json.dumps(plain(value), indent=2, ensure_ascii=not unicode)
+    click.echo(text if text.replace("\n", "").isprintable() else json.dumps(plain(value), indent=2))
 
 
 def plain(value: Any) -> Any:
@@ -74,15 +76,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
     if isinstance(console.file, StringIO):  # rich fills each line with blanks up to the table's width
         click.echo("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))
 
 
-def printable(text: str) -> str:
-    """Escape control characters, so that data cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+def indented(text: str) -> str:
+    """``text`` behind two blanks, and its further lines, which may be somebody else's words, further in."""
+    return "  " + printable(text).replace("\n", "\n    ")
 
 
 def moment(value: datetime | None) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from contraflow.cli.output import printable
+from contraflow.escaping import one_line
 from contraflow_hookspecs import Key, StepContext, StepExecution, WriteResult, hookimpl
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class LineProgress:
         expected = "" if total is None else f", {total:,} {'item' if total == 1 else 'items'} expected"
         self._say(f"{execution.step}: started{expected}")
         for note in execution.notes:
-            self._say(f"{execution.step}: {printable(note)}")
+            self._say(f"{execution.step}: {note}")
 
     @hookimpl
     def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:
@@ -87,7 +87,7 @@ class LineProgress:
 
     def _say(self, line: str) -> None:
         self._last = time.monotonic()
-        print(line, file=self._stream, flush=True)
+        print(one_line(line), file=self._stream, flush=True)
 
 
 class BarProgress:
@@ -118,7 +118,7 @@ class BarProgress:
     @hookimpl
     def step_started(self, execution: StepExecution) -> None:
         """Add a bar."""
-        self._task = self._progress.add_task(execution.step, total=execution.total, rate="", outcomes="")
+        self._task = self._progress.add_task(one_line(execution.step), total=execution.total, rate="", outcomes="")
 
     @hookimpl
     def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contraflow.cli.exit_codes import INTERRUPTED, MEANINGS, OK, TERMINATED
-from contraflow.cli.output import plain, print_table, printable
+from contraflow.cli.output import indented, plain, print_table
+from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
@@ -59,15 +60,14 @@ def print_summary(execution: JobExecution, promises: Sequence[Promise], code: in
         numbers = frozenset(range(2, 2 + len(shown)))
         print_table(["step", "status", *(name.replace("_", " ") for name in shown)], rows, right=numbers)
     seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
-    click.echo(
-        f"{execution.integration}, {execution.job}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})"
-    )
+    name = one_line(f"{execution.integration}, {execution.job}")
+    click.echo(f"{name}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})")
     if counts.get("recovered"):
         click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
     for note in execution.notes:
         click.echo(f"  {printable(note)}")
     for error in execution.errors:
-        click.echo(f"  {printable(error)}")
+        click.echo(indented(error))
     for promise in promises:
         click.echo(f"Promise: {promise.sentence}.")
     if code != OK:

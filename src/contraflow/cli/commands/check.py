@@ -8,7 +8,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CONFIGURATION
-from contraflow.cli.output import json_option, load_project, print_json, printable
+from contraflow.cli.output import json_option, load_project, print_json
+from contraflow.escaping import one_line, printable
 
 
 @click.command("check", short_help="Say whether everything is in order, and what is not.")
@@ -29,9 +30,7 @@ def command(state: State, connect: bool, as_json: bool) -> None:
             if not as_json:
                 good = not finding.problems
                 mark = "ok     " if good else "PROBLEM" if finding.fatal else "warning"
-                click.echo(
-                    printable(f"{mark}  {finding.subject}{': ' + finding.note if good and finding.note else ''}")
-                )
+                click.echo(one_line(f"{mark}  {finding.subject}{': ' + finding.note if good and finding.note else ''}"))
                 for words in finding.promise if good else ():
                     click.echo(f"         promise: {words}")
                 for problem in finding.problems:

@@ -9,8 +9,9 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import OK, exit_code
-from contraflow.cli.output import json_option, load_project, moment, print_json, print_table, printable
+from contraflow.cli.output import json_option, load_project, moment, print_json, print_table
 from contraflow.cli.runs import in_order, print_summary, refuse_misplaced_options, summary
+from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
     from contraflow.ledger import DeadLetter
@@ -89,7 +90,7 @@ def show(state: State, number: int, as_json: bool) -> None:
         ("reason", letter.reason),
         ("rejected", f"{letter.attempts:,} times; first in execution {letter.first_execution_id}, last in {last}"),
     ):
-        click.echo(printable(f"{label + ':':<10}{value}"))
+        click.echo(one_line(f"{label + ':':<10}{value}"))
 
 
 @command.command("retry", short_help="Send their items once more, as they are now.")

@@ -8,7 +8,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CONFIGURATION
-from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
+from contraflow.cli.output import json_option, load_project, print_json, print_table
+from contraflow.escaping import printable
 
 
 @click.command("jobs", short_help="List what can be run.")

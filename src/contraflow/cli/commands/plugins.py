@@ -9,7 +9,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CONFIGURATION
-from contraflow.cli.output import json_option, load_project, print_json, print_table, printable
+from contraflow.cli.output import json_option, load_project, print_json, print_table
+from contraflow.escaping import printable
 
 
 @click.command("plugins", short_help="List what is installed, and what is broken.")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, moment, print_json, print_table, printable
+from contraflow.cli.output import indented, json_option, load_project, moment, print_json, print_table
 from contraflow.cli.progress import outcomes
+from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
@@ -106,7 +107,7 @@ def _print_executions(executions: Sequence[JobExecution], dead: set[int]) -> Non
     for note in latest.notes:
         click.echo(f"  {printable(note)}")
     for error in latest.errors:
-        click.echo(f"  {printable(error)}")
+        click.echo(indented(error))
     if latest.id in dead:
         click.echo("  Its process ended without a word; the next sync goes on, and resolves what it left.")
 
@@ -120,7 +121,7 @@ def _print_running(running: Sequence[RunningJob]) -> None:
             number = f", execution {each.execution}" if each.execution else ""
             said = f"running since {moment(each.since)}, in {who}{number}"
         stopping = "; it was asked to stop" if each.stop_requested and not each.died else ""
-        click.echo(printable(f"{each.integration}, {each.job}: {said}{stopping}"))
+        click.echo(one_line(f"{each.integration}, {each.job}: {said}{stopping}"))
 
 
 def _print_requests(requests: Sequence[Request]) -> None:
@@ -129,7 +130,7 @@ def _print_requests(requests: Sequence[Request]) -> None:
         shown = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
         what = "waits" if each.epoch is None else "was begun"
         click.echo(
-            printable(f"{each.integration}, {each.job}: a request of {moment(each.requested)} {what}: ids {shown}")
+            one_line(f"{each.integration}, {each.job}: a request of {moment(each.requested)} {what}: ids {shown}")
         )
 
 
@@ -152,7 +153,7 @@ def _print_items(overview: Sequence[ItemOverview], promises: Mapping[tuple[str, 
         shown = ", ".join(display_key(key) for key in each.examples)
         more = f" and {each.items - len(each.examples):,} more" if each.items > len(each.examples) else ""
         state = each.status.replace("_", " ")
-        click.echo(printable(f"{each.integration}, {each.step}: {state}: {shown}{more}"))
+        click.echo(one_line(f"{each.integration}, {each.step}: {state}: {shown}{more}"))
         click.echo(f"  {_what_happens(each, promises[each.integration, each.job, each.step])}")
 
 

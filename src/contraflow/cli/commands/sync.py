@@ -14,6 +14,7 @@ from contraflow.cli.app import State
 from contraflow.cli.exit_codes import exit_code
 from contraflow.cli.output import json_option, load_project, print_json
 from contraflow.cli.runs import in_order, print_summary, summary
+from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
     from contraflow.cli.progress import Resumptions
@@ -97,7 +98,7 @@ def command(
             if as_json:
                 print_json({"recorded": state.redact(str(recorded)), "exit": recorded.exit_code})
             else:
-                click.echo(f"{recorded}.")
+                click.echo(one_line(f"{recorded}."))
             sys.exit(recorded.exit_code)
         promises = project.promise(project.assemble(project.integration(integration), execution.job))
         code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
@@ -112,7 +113,7 @@ def command(
         )
     else:
         for line in resumptions.lines:
-            click.echo(line)
+            click.echo(one_line(line))
         print_summary(execution, promises, code)
     sys.exit(code)
 
