@@ -65,7 +65,7 @@ def print_summary(execution: JobExecution, promises: Sequence[Promise], code: in
     if counts.get("recovered"):
         click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
     for note in execution.notes:
-        click.echo(f"  {printable(note)}")
+        click.echo(indented(note))
     for error in execution.errors:
         click.echo(indented(error))
     for promise in promises:

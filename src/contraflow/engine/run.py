@@ -17,6 +17,7 @@ from contraflow.engine.step import Observers
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import ConfigError, ContraflowError
 from contraflow.ledger import Ledger, Request
+from contraflow.ledger.failures import foreign_row
 from contraflow.redaction import Redactor
 from contraflow.source import Source
 from contraflow_hookspecs import BatchStatus, JobExecution
@@ -181,10 +182,11 @@ def _body(request: RunRequest) -> Mapping[str, Any]:
 
 
 def _request(recorded: Request) -> RunRequest:
-    body = recorded.body
-    return RunRequest(
-        ids=body["ids"], parameters=body["parameters"], steps=tuple(body["steps"]), force=body.get("force", False)
-    )
+    ids, parameters, steps = (recorded.body.get(name) for name in ("ids", "parameters", "steps"))
+    if ids is None or not isinstance(parameters, dict) or not isinstance(steps, list):
+        raise foreign_row("a request")
+    force = recorded.body.get("force") is True
+    return RunRequest(ids=ids, parameters=parameters, steps=tuple(map(str, steps)), force=force)
 
 
 def _plain(value: Any) -> Any:

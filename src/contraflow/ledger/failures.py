@@ -39,6 +39,11 @@ _POSTGRESQL = {
 }
 
 
+def foreign_row(what: str) -> LedgerError:
+    """The error of a row that cannot be contraflow's: what the ledger holds is not trusted."""
+    return LedgerError(f"the ledger holds a row that contraflow did not write: {what}")
+
+
 @contextmanager
 def as_ledger_error(display: str) -> Iterator[None]:
     """Turn an error of the database into a :class:`LedgerError` that names the ledger."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from contraflow.errors import LedgerError
+from contraflow.ledger.failures import foreign_row
 from contraflow.ledger.keys import decode_key, encode_key
 from contraflow.ledger.records import Lease, StepRecord
 from contraflow.ledger.schema import job_execution, step_execution, stream
@@ -161,7 +162,7 @@ def read_key(text: str) -> Key:
     try:
         return decode_key(text)
     except ValueError as error:
-        raise LedgerError(f"the ledger holds a row that contraflow did not write: {error}") from None
+        raise foreign_row(str(error)) from None
 
 
 def find_stream(connection: Connection, names: tuple[str, str, str]) -> int | None:
@@ -226,7 +227,7 @@ def _common(row: Row[Any]) -> dict[str, Any]:
     try:
         status = BatchStatus(row.status)
     except ValueError:
-        raise LedgerError(f"the ledger holds a row that contraflow did not write: status {row.status!r}") from None
+        raise foreign_row(f"status {row.status!r}") from None
     return {
         "status": status,
         "exit_code": row.exit_code,

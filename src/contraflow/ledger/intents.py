@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from contraflow.errors import LedgerError
 from contraflow.ledger.boot_clock import BootMoment
+from contraflow.ledger.failures import foreign_row
 from contraflow.ledger.records import Intent, IntentItem
 from contraflow.ledger.schema import intent
 
@@ -145,7 +146,7 @@ def _intent(row: Row[Any]) -> Intent:
     try:
         items = tuple(IntentItem(*item) for item in json.loads(row._mapping["items"]))
     except (ValueError, TypeError, RecursionError):
-        raise LedgerError("the ledger holds a row that contraflow did not write: the items of an intent") from None
+        raise foreign_row("the items of an intent") from None
     values = row._asdict()
     del values["token"], values["items"]
     return Intent(**values, items=items)

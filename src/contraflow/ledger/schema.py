@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-from contraflow.errors import LedgerError
+from contraflow.ledger.failures import foreign_row
 from contraflow.ledger.records import ITEM_STATUSES
 
 HEAD = "0003"
@@ -66,18 +66,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Let a text that is no moment be the ledger's error, and not the driver's."""
+        process = super().result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            try:
+                return process(value) if process is not None else value
+            except (ValueError, TypeError):
+                raise foreign_row("a value is no moment") from None
+
+        return read
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Add the zone again."""
         if value is None:
             return None
+        if not isinstance(value, datetime):
+            raise foreign_row("a value is no moment")
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class JsonText(TypeDecorator[Any]):
-    """A JSON value in a text column. What JSON cannot spell is kept as its ``str``."""
+    """A JSON value in a text column. What JSON cannot spell is kept as its ``str``.
+
+    Args:
+        kind: What the value must be when it is read: a ``list`` of texts, a ``dict``, or anything.
+    """
 
     impl = Text
     cache_ok = True
+
+    def __init__(self, kind: type[list[Any]] | type[dict[str, Any]] | None = None) -> None:
+        super().__init__()
+        self.kind = kind
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Spell the value, in ASCII only."""
@@ -88,9 +110,28 @@ class JsonText(TypeDecorator[Any]):
         if value is None:
             return None
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            raise LedgerError("the ledger holds a row that contraflow did not write: a value is not JSON") from None
+            parsed = json.loads(value)
+        except (ValueError, TypeError, RecursionError):
+            raise foreign_row("a value is not JSON") from None
+        texts_wanted = self.kind is list and isinstance(parsed, list)
+        if (self.kind is not None and not isinstance(parsed, self.kind)) or (
+            texts_wanted and not all(isinstance(each, str) for each in parsed)
+        ):
+            raise foreign_row("JSON of another kind")
+        return parsed
+
+
+class Words(TypeDecorator[str]):
+    """Text that is shown, and is seen to be text: SQLite keeps bytes in any column."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Let nothing but text through."""
+        if value is not None and not isinstance(value, str):
+            raise foreign_row("a value is no text")
+        return value
 
 
 metadata = MetaData(naming_convention=NAMING)
@@ -108,13 +149,13 @@ job_execution = Table(
     "cf_job_execution",
     metadata,
     Column("id", _BIG, primary_key=True),
-    Column("integration", Text, nullable=False),
-    Column("job", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("exit_code", Text, nullable=False),
-    Column("exit_description", Text, nullable=False),
-    Column("failures", JsonText, nullable=False),
-    Column("parameters", JsonText, nullable=False),
+    Column("integration", Words, nullable=False),
+    Column("job", Words, nullable=False),
+    Column("status", Words, nullable=False),
+    Column("exit_code", Words, nullable=False),
+    Column("exit_description", Words, nullable=False),
+    Column("failures", JsonText(list), nullable=False),
+    Column("parameters", JsonText(dict), nullable=False),
     Column("started", UtcDateTime, nullable=False),
     Column("ended", UtcDateTime),
     Column("epoch", BigInteger),
@@ -125,9 +166,9 @@ stream = Table(
     "cf_stream",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("integration", Text, nullable=False),
-    Column("job", Text, nullable=False),
-    Column("step", Text, nullable=False),
+    Column("integration", Words, nullable=False),
+    Column("job", Words, nullable=False),
+    Column("step", Words, nullable=False),
     Column("mapping", JsonText),  # what turned entities into payloads when all of them were last compared
     Column("cursor", Text),  # up to where changes were read
     Column("swept", _BIG),  # the last job execution that compared all of the source with all of the ledger
@@ -140,13 +181,13 @@ step_execution = Table(
     Column("id", _BIG, primary_key=True),
     Column("execution_id", _BIG, ForeignKey("cf_job_execution.id"), nullable=False, index=True),
     Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False, index=True),
-    Column("step", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("exit_code", Text, nullable=False),
-    Column("exit_description", Text, nullable=False),
-    Column("errors", JsonText, nullable=False),
-    Column("notes", JsonText),
-    Column("counts", JsonText, nullable=False),
+    Column("step", Words, nullable=False),
+    Column("status", Words, nullable=False),
+    Column("exit_code", Words, nullable=False),
+    Column("exit_description", Words, nullable=False),
+    Column("errors", JsonText(list), nullable=False),
+    Column("notes", JsonText(list)),
+    Column("counts", JsonText(dict), nullable=False),
     Column("total", _BIG),
     Column("in_summary", Boolean, nullable=False),
     Column("checkpoint", Text),
@@ -193,8 +234,8 @@ dead_letter = Table(
     Column("id", _BIG, primary_key=True),
     Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False),
     Column("key", Text, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("code", Words, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("first_execution_id", _BIG, nullable=False),
     Column("last_execution_id", _BIG, nullable=False),
@@ -207,12 +248,12 @@ dead_letter = Table(
 lease = Table(
     "cf_lease",
     metadata,
-    Column("integration", Text, primary_key=True),
-    Column("job", Text, primary_key=True),
+    Column("integration", Words, primary_key=True),
+    Column("job", Words, primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("beat", BigInteger, nullable=False),
-    Column("owner", Text),
-    Column("host", Text, nullable=False),
+    Column("owner", Words),
+    Column("host", Words, nullable=False),
     Column("pid", BigInteger, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("execution_id", BigInteger),
@@ -245,9 +286,9 @@ request = Table(
     "cf_request",
     metadata,
     Column("id", _BIG, primary_key=True),
-    Column("integration", Text, nullable=False),
-    Column("job", Text, nullable=False),
-    Column("body", JsonText, nullable=False),
+    Column("integration", Words, nullable=False),
+    Column("job", Words, nullable=False),
+    Column("body", JsonText(dict), nullable=False),
     Column("digest", Text, nullable=False),
     Column("requested", UtcDateTime, nullable=False),
     Column("epoch", BigInteger),  # of the run that is carrying it out

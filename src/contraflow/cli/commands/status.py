@@ -105,7 +105,7 @@ def _print_executions(executions: Sequence[JobExecution], dead: set[int]) -> Non
     print_table(["execution", "started", "integration", "job", "status", "items"], rows, right=frozenset({0}))
     latest = executions[0]
     for note in latest.notes:
-        click.echo(f"  {printable(note)}")
+        click.echo(indented(note))
     for error in latest.errors:
         click.echo(indented(error))
     if latest.id in dead:
@@ -126,7 +126,8 @@ def _print_running(running: Sequence[RunningJob]) -> None:
 
 def _print_requests(requests: Sequence[Request]) -> None:
     for each in requests:
-        ids = each.body.get("ids") or ()
+        ids = each.body.get("ids")
+        ids = ids if isinstance(ids, list) else [ids]
         shown = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
         what = "waits" if each.epoch is None else "was begun"
         click.echo(
