@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,22 +33,35 @@ def write_items(items, context):
     return [Unknown(key=each.key, reason="who knows") for each in items]
 """
 
+ROWS = """
+INSERT INTO cf_request (integration, job, body, digest, requested)
+VALUES ('acme', 'crm_export', '{"ids": [1], "steps": ["customers"], "parameters": {}}', 'x', '2026-01-01 00:00:00');
+INSERT INTO cf_approval (stream_id, digest, execution_id, recorded) VALUES (1, 'x', 1, '2026-01-01 00:00:00');
+"""
+"""What only comes about while another process runs, or after somebody approved of much."""
 
-@pytest.fixture
-def owing(project: Any) -> Any:
+
+@pytest.fixture(scope="session")
+def owing_project(new_project: Any) -> Path:
     """A project whose ledger has a row in every table: items in each state, dead letters, an intent, a request."""
+    back = Path.cwd()
+    project = new_project("owing")
     project.capabilities("", UNLUCKY)
     project.sql("DELETE FROM order_line WHERE order_no = 'B'")
     project.run("sync", "acme")
     project.connector(SILENT)
     project.sql("UPDATE customer SET name = 'newer' WHERE id <> 3")
     project.run("sync", "acme")
-    project.sql(
-        "INSERT INTO cf_request (integration, job, body, digest, requested)"
-        """ VALUES ('acme', 'crm_export', '{"ids": [1], "steps": ["customers"], "parameters": {}}',"""
-        " 'x', '2026-01-01 00:00:00')",
-        "ledger.db",
-    )
+    project.sql(ROWS, "ledger.db")
+    project.forget_modules()
+    os.chdir(back)
+    return Path(project.directory)
+
+
+@pytest.fixture
+def owing(project: Any, owing_project: Path) -> Any:
+    """A copy of it."""
+    shutil.copytree(owing_project, project.directory, dirs_exist_ok=True)
     return project
 
 
