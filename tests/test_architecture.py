@@ -27,6 +27,7 @@ FLOORS: dict[str, int] = {
     "payloads": 0,
     "plugins": 2,
     "contract": 2,
+    "contract_version": 2,
     "config": 2,
     "settings": 2,
     "setting_types": 2,

@@ -13,7 +13,7 @@ import pytest
 
 from contraflow.errors import HookContractError, PluginError
 from contraflow.plugins import Plugins
-from contraflow_hookspecs import ExportJob, Item, StepContext, hookimpl
+from contraflow_hookspecs import ExportJob, Item, RemoteItem, StepContext, hookimpl
 
 CONTEXT = StepContext(integration="a", job="j", step="s", execution_id=0)
 
@@ -139,7 +139,10 @@ class Unhashable:
     ("plugin", "message"),
     [
         (Doubling, "is the class Doubling; expected an instance or a module: have you forgotten the '()'?"),
-        (broken(proces_item=proces_item), "unknown hook 'proces_item'; did you mean 'process_item'?"),
+        (
+            broken(proces_item=proces_item),
+            "hook 'proces_item', which the contract 1.0 does not know; did you mean 'process_item'?",
+        ),
         (
             broken(misspelt=misspelt_argument),
             "takes an unknown argument 'itm'; expected (item, context); did you mean 'item'?",
@@ -156,6 +159,17 @@ def test_what_breaks_the_contract_is_named_at_registration(plugins: Plugins, plu
     assert message in str(caught.value)
     assert "plugin 'bad'" in str(caught.value)
     assert plugins.names == ()
+
+
+def test_a_generator_may_list_what_the_remote_has(plugins: Plugins) -> None:
+    @hookimpl
+    def list_items(context: StepContext) -> Any:
+        yield RemoteItem(key=None, remote_id="r1")
+
+    module = types.ModuleType("lister")
+    module.list_items = list_items  # type: ignore[attr-defined]
+    plugins.register(module, "lister")
+    assert [each.remote_id for each in plugins.caller("list_items", "lister")(context=CONTEXT)] == ["r1"]
 
 
 def test_a_generator_may_read(plugins: Plugins) -> None:
@@ -207,10 +221,13 @@ def test_nobody_listening_costs_nothing(plugins: Plugins) -> None:
     assert plugins.notifier("chunk_settled") is None
 
 
-def distribution(directory: Path, name: str, version: str, entry_points: dict[str, str]) -> None:
+def distribution(
+    directory: Path, name: str, version: str, entry_points: dict[str, str], *, requires: str | None = None
+) -> None:
     info = directory / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
     lines = [f"{entry} = {target}" for entry, target in entry_points.items()]
     (info / "entry_points.txt").write_text("[contraflow]\n" + "\n".join(lines) + "\n")
 
@@ -295,6 +312,35 @@ def test_one_name_from_two_distributions_is_refused_naming_both(installed: Path)
     (record,) = plugins.records
     assert record.error == "provided by acme-crm 1.0 and better-crm 2.0: uninstall one of them"
     assert "acme_a" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        ("contraflow-hookspecs>=1.0,<2", None),
+        ("contraflow_hookspecs>=1", None),
+        ("contraflow-hookspecs>=9; python_version < '3'", None),
+        ("contraflow-hookspecs-extra>=9", None),
+        (
+            "contraflow-hookspecs<3,>=2",
+            "was written for the contract contraflow-hookspecs<3,>=2, and 1.0.0 is installed: install a version of "
+            "acme-crm for contraflow-hookspecs 1.0.0, or the other contract",
+        ),
+        ("contraflow-hookspecs>=one", "asks for 'contraflow-hookspecs>=one', which is no requirement"),
+    ],
+)
+def test_a_plugin_for_another_contract_is_named_and_not_imported(
+    installed: Path, requirement: str, expected: str | None
+) -> None:
+    (installed / "acme_contract.py").write_text("from contraflow_hookspecs import hookimpl\n")
+    distribution(installed, "acme-crm", "1.0", {"crm": "acme_contract"}, requires=requirement)
+    (record,) = Plugins(only={"acme-crm"}).records
+    if expected is None:
+        assert record.error is None
+    else:
+        assert expected in str(record.error)
+        assert "acme_contract" not in sys.modules
+    sys.modules.pop("acme_contract", None)
 
 
 def test_a_disabled_plugin_is_never_imported(installed: Path) -> None:

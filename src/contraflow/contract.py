@@ -6,7 +6,10 @@ import inspect
 from typing import Any
 
 from contraflow.errors import PluginError, near_match
-from contraflow_hookspecs import PROJECT_NAME, specs
+from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, specs
+
+_STREAMS = ("read_items", "list_items")
+"""Hooks whose answer may come item by item."""
 
 
 def describe(value: object) -> str:
@@ -37,12 +40,16 @@ def check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool
     known = {name for name, value in vars(specs).items() if getattr(value, f"{PROJECT_NAME}_spec", None)}
     if hook not in known:
         hint = near_match(hook, known)
-        raise PluginError(f"plugin '{plugin}' implements an unknown hook '{hook}'{'; ' + hint if hint else ''}")
+        here = ".".join(map(str, SPEC_VERSION))
+        raise PluginError(
+            f"plugin '{plugin}' implements a hook '{hook}', which the contract {here} does not know"
+            f"{'; ' + hint if hint else ''}"
+        )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"{where} is `async def`; expected a plain function")
     if wrapper and not inspect.isgeneratorfunction(function):
         raise PluginError(f"{where} is a wrapper without a `yield`; expected `result = yield` and a `return` of it")
-    if inspect.isgeneratorfunction(function) and not wrapper and hook != "read_items":
+    if inspect.isgeneratorfunction(function) and not wrapper and hook not in _STREAMS:
         raise PluginError(f"{where} is a generator function; expected one that returns its answer")
     expected = list(inspect.signature(getattr(specs, hook)).parameters)
     for parameter in inspect.signature(function).parameters.values():

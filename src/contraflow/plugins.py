@@ -23,6 +23,7 @@ import pluggy
 
 from contraflow.config import JobDefinition, parse_jobs
 from contraflow.contract import check_implementation, describe
+from contraflow.contract_version import unmet_contract
 from contraflow.errors import ConfigError, ContraflowError, HookContractError, PluginError, Problem, near_match
 from contraflow_hookspecs import PROJECT_NAME, ConnectorError, ExportJob, StepContext, specs
 
@@ -65,6 +66,7 @@ class Plugins:
 
     def _discover(self, only: frozenset[str] | None) -> None:
         found: dict[str, list[tuple[str, metadata.EntryPoint]]] = {}
+        unmet: dict[str, str] = {}
         names: dict[int, tuple[str, str]] = {}  # by distribution: each look at one reads its file again
         for entry_point in metadata.entry_points(group=PROJECT_NAME):
             dist = entry_point.dist
@@ -72,6 +74,9 @@ class Plugins:
                 names[id(dist)] = (
                     (dist.name, f"{dist.name} {dist.version}") if dist else ("", "an unknown distribution")
                 )
+                reason = unmet_contract(dist) if dist else None
+                if reason is not None:
+                    unmet[names[id(dist)][1]] = reason
             distribution, provider = names[id(dist)]
             if entry_point.name not in self._disabled and (only is None or distribution in only):
                 found.setdefault(entry_point.name, []).append((provider, entry_point))
@@ -80,6 +85,8 @@ class Plugins:
             if len(rivals) > 1:
                 providers = " and ".join(sorted({provider for provider, _ in rivals}))
                 self._refuse(name, providers, f"provided by {providers}: uninstall one of them")
+            elif rivals[0][0] in unmet:  # not imported: what it wants of the contract may not be there
+                self._refuse(name, rivals[0][0], unmet[rivals[0][0]])
             else:
                 self._load(*rivals[0])
 

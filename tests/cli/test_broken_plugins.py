@@ -41,7 +41,7 @@ HOOKS: dict[str, tuple[str, str]] = {
     ),
     "misspelt hook": (
         "def proces_item(item, context):\n    pass",
-        "plugin 'crm' implements an unknown hook 'proces_item'; did you mean 'process_item'?",
+        "plugin 'crm' implements a hook 'proces_item', which the contract 1.0 does not know; did you mean 'process_item'?",
     ),
     "misspelt argument": (
         "def process_item(itm, context):\n    pass",
