@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test check bench soak clean
+.PHONY: help setup demo test oldest check bench soak clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
 	@echo "make test    run all tests"
+	@echo "make oldest  run the tests of the core with the oldest allowed dependencies"
 	@echo "make check   lint, types, and the consistency of what is installed"
 	@echo "make bench   measure the engine against two baselines"
 	@echo "make soak    kill a worker a thousand times, and look what became of the items"
@@ -33,6 +34,22 @@ test: setup
 	@$(BIN)/python docs/examples/music_shop/demo.py --install-only || true
 	@$(BIN)/python -m pytest $(ARGS)
 
+# Bounds that nobody tries are guesses.
+OLDEST := .venv-oldest
+OLDEST_TESTS := hookspecs/tests tests/config tests/engine tests/readers tests/ledger/test_settle.py \
+	tests/test_plugins.py tests/test_assembly.py plugins/contraflow-http/tests/test_single.py
+OLDEST_MEMBERS := -e ./plugins/contraflow-http -e ./plugins/contraflow-sql
+
+$(OLDEST)/.ready: $(PROJECTS) tests/oldest.txt
+	@test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	@echo "Installing contraflow with its oldest dependencies into $(OLDEST) ..."
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/oldest.txt \
+		-e ./hookspecs -e '.[dev]' $(OLDEST_MEMBERS)
+	@touch $@
+
+oldest: $(OLDEST)/.ready
+	@$(OLDEST)/bin/python -m pytest $(or $(ARGS),$(OLDEST_TESTS))
+
 check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,4 +69,4 @@ soak: setup
 	@$(BIN)/python tests/delivery/soak.py $(or $(ARGS),--class A --kills 1000)
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -159,11 +159,7 @@ def _of_selectable(
     found = import_attribute(reference, location)
     if callable(found) and not isinstance(found, (type, sa.sql.ClauseElement)):
         found = found(parameters)
-    if isinstance(found, sa.SelectBase):
-        selectable: sa.FromClause = found.subquery("contraflow_query")
-    elif isinstance(found, sa.FromClause):
-        selectable = found
-    else:
+    if not isinstance(found, (sa.SelectBase, sa.FromClause)):
         raise ConfigError(
             Problem(
                 message=f"'{reference}' is nothing to select from",
@@ -172,16 +168,18 @@ def _of_selectable(
                 expected="a SQLAlchemy Select or Table, or a function of the parameters that returns one",
             )
         )
-    values = _values(_required(selectable), parameters, location)
+    values = _values(_required(found), parameters, location)
+    if values:  # before any column is taken from it: this makes a copy
+        found = found.params(values)
+    selectable = found.subquery("contraflow_query") if isinstance(found, sa.SelectBase) else found
     columns = {column.name: column for column in selectable.columns}
     _check_columns(names, list(columns), location)
     key = tuple(columns[name] for name in names)
     shape = KeyShape(of=_LABEL, names=tuple(names), types=tuple(python_type(column.type) for column in key))
     primary = {column.name for column in selectable.primary_key} if isinstance(selectable, sa.Table) else set()
-    selection = row_selection(
+    return row_selection(
         selectable, label=_LABEL, key=key, shape=shape, unique=bool(primary) and primary <= set(names), nullable=True
     )
-    return attrs.evolve(selection, statement=selection.statement.params(values))
 
 
 def _required(clause: Any) -> list[str]:
