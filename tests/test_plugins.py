@@ -56,6 +56,44 @@ def test_a_stage_calls_the_named_plugin_alone(plugins: Plugins) -> None:
         assert call(item=Item(key=(1,), entity=2), context=CONTEXT) == {"n": expected}
 
 
+class Quick:
+    """Takes all arguments, by name; pluggy's call can be left out."""
+
+    @hookimpl
+    def process_item(self, item: Item, context: StepContext) -> dict[str, Any] | None:
+        return {"n": item.entity} if item.entity else None
+
+
+class Brief:
+    """Takes only what it needs."""
+
+    @hookimpl
+    def process_item(self, item: Item) -> dict[str, Any]:
+        return {"n": item.entity}
+
+
+class Positional:
+    @hookimpl
+    def process_item(self, item: Item, context: StepContext, /) -> dict[str, Any]:
+        return {"n": item.entity}
+
+
+@pytest.mark.parametrize("plugin", [Quick(), Brief(), Positional()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_stage_answers_alike_however_it_is_written_and_whoever_looks_on(
+    plugins: Plugins, plugin: object, wrapped: bool
+) -> None:
+    noting = Noting()
+    plugins.register(plugin, "quick")
+    if wrapped:
+        plugins.register(noting, "noting")
+    call = plugins.caller("process_item", "quick")
+    assert call(item=Item(key=(1,), entity=1), context=CONTEXT) == {"n": 1}
+    assert noting.seen == ([{"n": 1}] if wrapped else [])
+    if isinstance(plugin, Quick):
+        assert call(item=Item(key=(1,), entity=0), context=CONTEXT) is None
+
+
 def test_a_wrapper_sees_every_stage_and_serves_none(plugins: Plugins) -> None:
     noting = Noting()
     plugins.register(Doubling(), "doubling")

@@ -7,12 +7,13 @@ columns as arrays, which takes half the time of its ``executemany``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import closing
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Protocol
 
+import orjson
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     func,
+    null,
     select,
 )
 
@@ -74,17 +76,27 @@ class _SqliteItems:
             item_state.c.stream_id == bindparam("stream_id"), item_state.c.key.in_(_each(bindparam("keys")))
         )
         self._select = str(query.compile(dialect=dialect))
-        self._upsert = str(_sqlite_upsert().compile(dialect=dialect))
+        self._dialect = dialect
+        self._upserts: dict[frozenset[str], str] = {}
 
     def read(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
         # The driver's own cursor: SQLAlchemy's rows would take as long to make as SQLite takes to find them.
         with closing(connection.connection.cursor()) as cursor:
-            cursor.execute(self._select, (stream_id, json.dumps(keys)))
+            cursor.execute(self._select, (stream_id, orjson.dumps(keys).decode()))
             return {state.key: state for state in map(ItemState._make, cursor.fetchall())}
 
     def write(self, connection: Connection, stream_id: int, execution_id: int, states: Sequence[ItemState]) -> None:
-        rows: list[tuple[Any, ...]] = [(stream_id, *state, execution_id) for state in storable_states(states)]
-        connection.exec_driver_sql(self._upsert, rows)
+        columns = dict(zip(_FIELDS, zip(*storable_states(states), strict=True), strict=True))
+        # A NULL that is written into the statement costs nothing; the driver takes a third of a microsecond to bind one.
+        empty = frozenset(name for name, values in columns.items() if values.count(None) == len(states))
+        given = [values for name, values in columns.items() if name not in empty]
+        rows = list(zip(repeat(stream_id), *given, repeat(execution_id)))
+        connection.exec_driver_sql(self._upsert(empty), rows)
+
+    def _upsert(self, empty: frozenset[str]) -> str:
+        if empty not in self._upserts:
+            self._upserts[empty] = str(_sqlite_upsert(empty).compile(dialect=self._dialect))
+        return self._upserts[empty]
 
     def among(self, column: ColumnElement[str], keys: Sequence[str]) -> ColumnElement[bool]:
         return column.in_(_each(json.dumps(keys)))
@@ -113,10 +125,13 @@ def _each(keys: Any) -> Select[tuple[str]]:
     return select(func.json_each(keys).table_valued("value").c.value)
 
 
-def _sqlite_upsert() -> Insert:
+def _sqlite_upsert(empty: Set[str]) -> Insert:
+    """For rows of which some columns are empty."""
     from sqlalchemy.dialects.sqlite import insert
 
-    statement = insert(item_state)
+    statement = insert(item_state).values(
+        {column.name: null() if column.name in empty else bindparam(column.name) for column in item_state.c}
+    )
     return statement.on_conflict_do_update(index_elements=["stream_id", "key"], set_=_replaced(statement.excluded))
 
 
