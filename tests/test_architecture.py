@@ -36,6 +36,7 @@ FLOORS: dict[str, int] = {
     "ledger": 1,
     "errors": 0,
     "escaping": 0,
+    "intervals": 0,
     "fingerprint": 0,
     "merge": 0,
     "field_digests": 0,

@@ -426,7 +426,7 @@ def test_a_definition_of_the_wrong_type_breaks_the_contract(plugins: Plugins) ->
 
 def test_the_built_in_readers_take_the_same_road_as_everybody() -> None:
     records = {record.name: record for record in Plugins(only={"contraflow"}).records}
-    assert set(records) == {"entity.all", "entity.by_id", "query"}
+    assert set(records) == {"entity.all", "entity.by_id", "entity.changed", "query"}
     assert records["entity.by_id"].aliases == ("oro_integration.reader.entity.by_id",)
     assert all(record.error is None for record in records.values())
 

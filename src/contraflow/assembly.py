@@ -52,6 +52,8 @@ _TASKLET_ALIASES = frozenset(
 )
 _BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
+_NO_MAPPING = (PARAMETERS.keys() | {"missing", "overlap", "sweep"}) - {"entity"}
+"""Parameters that tell how items are read and sent, and not what their payloads are."""
 _OPTIONAL = (
     ("reader", "counter", "count_items"),
     ("writer", "confirmer", "confirm_items"),
@@ -395,7 +397,7 @@ class _Steps:
         if "processor" not in stages:
             return {}
         plugin = stages["processor"].plugin
-        mapped = {name: each for name, each in parameters.items() if name not in PARAMETERS or name == "entity"}
+        mapped = {name: each for name, each in parameters.items() if name not in _NO_MAPPING}
         return {
             "processor": self._plugins.record(plugin).name,
             "version": self._plugins.record(plugin).distribution,

@@ -11,7 +11,7 @@ from contraflow.assembly import RunnableJob, unresolved
 from contraflow.config import EXPORT, IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
 from contraflow.project import Project
-from contraflow.step_check import step_problems
+from contraflow.step_check import step_advice, step_problems
 from contraflow_hookspecs import ConnectorError, StepContext
 
 
@@ -103,8 +103,16 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
         note = _counted(len(job.steps), "step", "steps") + ("" if integration.enabled else ", disabled")
         promise = tuple(each.sentence for each in project.promise(job))
         yield Finding(subject=where, problems=problems, note=note, promise=promise)
+        if not problems:
+            yield from _advice(project, job, where)
         if connect and not problems and integration.enabled:
             yield _connection(project, job, where)
+
+
+def _advice(project: Project, job: RunnableJob, where: str) -> Iterator[Finding]:
+    advice = tuple(step_advice(job, project.plugins, project.source, project.redact))
+    if advice:
+        yield Finding(subject=f"{where}, advice", problems=advice, fatal=False)
 
 
 def _other_jobs(project: Project) -> Iterator[Finding]:

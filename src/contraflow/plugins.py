@@ -25,7 +25,7 @@ from contraflow.config import JobDefinition, parse_jobs
 from contraflow.contract import check_implementation, describe
 from contraflow.contract_version import unmet_contract
 from contraflow.errors import ConfigError, ContraflowError, HookContractError, PluginError, Problem, near_match
-from contraflow_hookspecs import PROJECT_NAME, ConnectorError, ExportJob, StepContext, specs
+from contraflow_hookspecs import PROJECT_NAME, Advice, ConnectorError, ExportJob, StepContext, specs
 
 _log = logging.getLogger("contraflow.plugins")
 
@@ -288,7 +288,11 @@ class Plugins:
         if not self.implements(name, "check_step"):
             return ()
         answer = self._ask("check_step", name, context=context)
-        if isinstance(answer, str) or not isinstance(answer, Sequence) or any(type(each) is not str for each in answer):
+        if (
+            isinstance(answer, str)
+            or not isinstance(answer, Sequence)
+            or any(type(each) not in (str, Advice) for each in answer)
+        ):
             raise HookContractError(name, "check_step", describe(answer), "a sequence of sentences")
         return answer
 

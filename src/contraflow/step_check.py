@@ -11,7 +11,7 @@ from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.errors import ConfigError, Problem
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import StepContext
+from contraflow_hookspecs import Advice, StepContext
 
 if TYPE_CHECKING:
     from contraflow.source import Source
@@ -44,19 +44,44 @@ def step_problems(
         if problems:  # better told than by the reader, which does not know their places
             yield from problems
             continue
-        context = StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=step.key,
-            execution_id=0,
-            parameters=given,
-            services=step.services,
-            settings=job.settings,
-            source=source,
+        yield from (
+            problem for sentence, problem in _asked(job, step, plugins, source, redact, given) if type(sentence) is str
         )
-        for plugin in step.plugins:
-            for sentence in plugins.check_step(plugin, context):
-                yield redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))
+
+
+def step_advice(job: RunnableJob, plugins: Plugins, source: Source | None, redact: Redactor) -> Iterator[Problem]:
+    """What the plugins of a job's steps advise: trouble that keeps nothing from running. Arguments as above.
+
+    Raises:
+        SourceError: The source database cannot be reached.
+    """
+    for step in job.steps:
+        for sentence, problem in _asked(job, step, plugins, source, redact, step.parameters):
+            if type(sentence) is Advice:
+                yield problem
+
+
+def _asked(
+    job: RunnableJob,
+    step: RunnableStep,
+    plugins: Plugins,
+    source: Source | None,
+    redact: Redactor,
+    given: Mapping[str, Any],
+) -> Iterator[tuple[str, Problem]]:
+    context = StepContext(
+        integration=job.integration,
+        job=job.name,
+        step=step.key,
+        execution_id=0,
+        parameters=given,
+        services=step.services,
+        settings=job.settings,
+        source=source,
+    )
+    for plugin in step.plugins:
+        for sentence in plugins.check_step(plugin, context):
+            yield sentence, redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))
 
 
 def _entity_problems(step: RunnableStep, source: Source | None, parameters: Mapping[str, Any]) -> Sequence[Problem]:

@@ -20,8 +20,7 @@ from contraflow.cli.exit_codes import MEANINGS
 from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS
 from contraflow.config.project import ENTITY_KEYS, INTEGRATION_KEYS, PROJECT_KEYS
 from contraflow.options import PARAMETERS
-from contraflow.readers import all as all_reader
-from contraflow.readers import by_id, query
+from contraflow.readers import changed, query
 from contraflow_hookspecs import specs
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -119,7 +118,7 @@ def test_each_key_of_a_job_file() -> None:
         ("## Parameters of every step", PARAMETERS),
         (
             "## Readers that come with contraflow",
-            {**all_reader.PARAMETERS, **by_id.PARAMETERS, **query.describe_parameters(parameters={})},
+            {**changed.describe_parameters(parameters={}), **query.describe_parameters(parameters={})},
         ),
     ],
 )

@@ -6,6 +6,7 @@ from contraflow_hookspecs.errors import ConnectorError, ItemError, PermanentErro
 from contraflow_hookspecs.markers import PROJECT_NAME, SPEC_VERSION, hookimpl, hookspec
 from contraflow_hookspecs.types import (
     Action,
+    Advice,
     BatchStatus,
     Capabilities,
     Change,
@@ -33,6 +34,7 @@ __all__ = [
     "PROJECT_NAME",
     "SPEC_VERSION",
     "Action",
+    "Advice",
     "BatchStatus",
     "Capabilities",
     "Change",

@@ -76,7 +76,8 @@ def check_step(context: StepContext) -> Sequence[str]:  # type: ignore[empty-bod
         context: With ``parameters``, ``settings`` and ``source``; without a resource and without a running execution.
 
     Returns:
-        One sentence for each problem: what was found, what was expected, the nearest valid name. Empty if all is well.
+        One sentence for each problem: what was found, what was expected, the nearest valid name. Empty if all is well. A
+        sentence that is an ``Advice`` keeps nothing from running.
 
     Example:
         >>> @hookimpl

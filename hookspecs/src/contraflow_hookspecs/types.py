@@ -94,7 +94,9 @@ class Item:
     """The mapped instance or the row; ``None`` for a delete."""
     operation: Operation = Operation.UPSERT
     position: Key | None = None
-    """Where to read on behind this item, for readers that do not read in the order of the key; ``None`` for its key."""
+    """Where to read on behind this item, for readers that do not read in the order of the key; ``None`` for its key. A run
+    that was killed resumes behind the position of the last item that is settled, and the last position of a complete run is
+    the next run's ``cursor``."""
     parents: Mapping[str, str] = _EMPTY
     """Remote ids of the items that this one refers to, by the names of the step's ``references``. Set by the engine."""
 
@@ -230,6 +232,14 @@ class IdFilter:
 
     ids: tuple[Key, ...] | None = None
     """``None`` for all; otherwise the keys, each once, in the order of the request."""
+    changed: bool = False
+    """Only what may have changed since the context's ``cursor``; a reader that cannot tell reads all. With ids: items that
+    the run owes a look although nothing says that they changed. What a reader of changes yields anyhow it leaves out of
+    these, and one that is not there is nobody's mistake."""
+
+
+class Advice(str):
+    """A sentence of ``check_step`` that keeps nothing from running: ``contraflow check`` shows it as a warning."""
 
 
 @attrs.frozen(kw_only=True)
@@ -255,7 +265,8 @@ class StepContext:
     """For readers: the position (by default the key) up to which an interrupted execution has settled everything; read on
     behind it."""
     cursor: str | None = None
-    """For readers of changes: the ``cursor`` of the last execution that completed; ``None`` before the first."""
+    """For readers of changes: the last ``Item.position`` of the execution that completed last, spelt as a JSON array
+    (:func:`contraflow.ledger.decode_key` reads it); ``None`` before the first, and where everything is to be read."""
     source: Any = None
     """For readers: the project's source database (``contraflow.source.Source``)."""
     attempt: int = 1

@@ -70,7 +70,7 @@ class Chunk:
     size: int = 0
     """Items in the chunk."""
     position: Key | None = None
-    """Key of the last item in the chunk."""
+    """Where to read on behind the chunk."""
 
     @property
     def changes(self) -> list[Change]:
@@ -128,7 +128,9 @@ class Comparison:
             for item in page:
                 self._add(chunk, item)
                 chunk.size += 1
-                if item.key != NO_KEY:
+                if item.position is not None:
+                    chunk.position = item.position or chunk.position
+                elif item.key != NO_KEY:
                     chunk.position = item.key
                 if self._is_full(chunk):
                     yield chunk

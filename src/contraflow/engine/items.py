@@ -17,6 +17,7 @@ from itertools import chain
 import attrs
 
 from contraflow.assembly import Stage
+from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
@@ -161,6 +162,7 @@ class ItemLoop:
             can_delete=self.can_delete,
             filtered=self.filtered,
             explain=self.explain,
+            owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, self.options.batch_size),
         )
         try:
             self._recover()
@@ -176,11 +178,14 @@ class ItemLoop:
         outcomes = sum(self.counts[outcome] for outcome in OUTCOMES)
         if outcomes != preparation.items_read:
             raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
+        if ids is None:
+            swept = self.context.execution_id if self.compares_all else None
+            self.ledger.note_read(self.lease, self.record.stream_id, cursor=preparation.reached, swept=swept)
 
     @property
     def compares_all(self) -> bool:
         """Whether a loop that comes to its end has compared every item of the source."""
-        return self.context.filter.ids is None
+        return self.context.filter.ids is None and not self.context.filter.changed
 
     def _recover(self) -> None:
         Recovery(

@@ -36,6 +36,10 @@ class StepRequest:
     """Where an interrupted execution of the same request had come to."""
     force: bool = False
     """Whether items are sent also if the remote holds them."""
+    cursor: str | None = None
+    """Where the last complete one had come to, for readers of changes."""
+    why_everything: str | None = None
+    """Why a reader of changes has to read everything."""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,6 +136,7 @@ class JobRun:
             resource=resource,
             filter=request.filter,
             checkpoint=request.checkpoint,
+            cursor=request.cursor,
             source=self.source,
             logger=logging.getLogger(f"contraflow.run.{job.integration}.{request.step.key}"),
         )
@@ -151,6 +156,7 @@ class JobRun:
             in_summary=self._in_summary(request.options.summary),
             force=request.force,
             approvals=self.approvals,
+            notes=() if request.why_everything is None else (f"everything was read: {request.why_everything}",),
         )
 
     def _in_summary(self, wish: bool | None) -> bool:

@@ -39,7 +39,7 @@ class MappingWatch:
         known = before if isinstance(before, Mapping) else {}
         if not self.keeps_payloads and known.get("payloads") is not False:
             self.ledger.forget_payloads(self.lease, self.stream_id)
-        differences = ", ".join(_differences(known, self.mapping)) if known else ""
+        differences = differences_of(before, self.mapping)
         if differences:
             self.reason = f"the mapping changed since execution {known.get('execution')}: {differences}"
 
@@ -47,6 +47,11 @@ class MappingWatch:
         """Record that all items were compared, in this job execution."""
         value = {**self.mapping, "payloads": self.keeps_payloads, "execution": execution_id}
         self.ledger.note_mapping(self.lease, self.stream_id, value)
+
+
+def differences_of(before: Any, now: Mapping[str, Any]) -> str:
+    """How a step's mapping differs from the recorded one, in words; empty if it does not, or if none is known."""
+    return ", ".join(_differences(before, now)) if now and before and isinstance(before, Mapping) else ""
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ Every item read becomes exactly one :class:`Prepared`, in the order of reading.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -14,8 +14,8 @@ import attrs
 from contraflow.contract import describe
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import canonical, fingerprint_of
-from contraflow.ledger import encode_key
-from contraflow_hookspecs import ConnectorError, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
+from contraflow.ledger import encode_key, encode_position
+from contraflow_hookspecs import ConnectorError, IdFilter, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
 DELETED = "deleted"
 """Stands for the fingerprint of an item that is to be removed."""
@@ -37,6 +37,8 @@ class Prepared(NamedTuple):
     rejected: Rejected | None
     canonical: str = ""
     """The payload's canonical form, for the intent."""
+    position: Key | None = None
+    """Where to read on behind the item: ``None`` for its key, ``()`` if it does not stand in the order of reading."""
 
 
 class StageFailedError(ContraflowError):
@@ -56,6 +58,7 @@ class Preparation:
         can_delete: Whether the remote can delete.
         filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
         explain: Turns an exception of the processor into words, where it knows better than the exception itself.
+        owed: Pages of keys that are to be read by id behind all else.
     """
 
     read: Callable[..., Any]
@@ -66,7 +69,10 @@ class Preparation:
     can_delete: bool = True
     filtered: Callable[..., None] | None = None
     explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
+    owed: Callable[[], Iterable[Sequence[Key]]] = tuple
     items_read: int = 0
+    reached: Key | None = attrs.field(default=None, init=False)
+    """The highest position so far, of a reader that tells positions."""
     _failures: int = 0
 
     def __iter__(self) -> Generator[Prepared, None, None]:
@@ -74,23 +80,40 @@ class Preparation:
 
         Entities before the checkpoint may have changed since the interrupted execution read them.
         """
+        yield from self._in_order()
+        for keys in self.owed():
+            yield from self._by_id(keys)
+
+    def _in_order(self) -> Generator[Prepared, None, None]:
         checkpoint = self.context.checkpoint
-        if checkpoint is None:
-            yield from self._read(self.context)
-            return
         first: str | None = None
         for prepared in self._read(self.context):
             if first is None and prepared.key != NO_KEY:
                 first = prepared.key_text
+            if prepared.position is not None:
+                self.reached = prepared.position
             yield prepared
-        last = encode_key(checkpoint)
+        if checkpoint is None:
+            return
+        last = encode_position(checkpoint)
         for prepared in self._read(attrs.evolve(self.context, checkpoint=None)):
             if prepared.key_text == first:
                 self.items_read -= 1
                 return
+            if first is None and prepared.position is not None:
+                self.reached = prepared.position
             yield prepared
-            if prepared.key_text == last:
+            if _place(prepared) == last:
                 return
+
+    def _by_id(self, keys: Sequence[Key]) -> Generator[Prepared, None, None]:
+        wanted = {encode_key(key) for key in keys}
+        context = attrs.evolve(self.context, filter=IdFilter(ids=tuple(keys), changed=True), checkpoint=None)
+        for prepared in self._read(context):
+            if prepared.key_text in wanted:
+                yield prepared._replace(position=())
+            else:
+                self.items_read -= 1  # a reader that does not read by id
 
     def _read(self, context: StepContext) -> Generator[Prepared, None, None]:
         items = self._items(context)
@@ -108,6 +131,8 @@ class Preparation:
                 else:
                     failures = 0
                     prepared = self._prepare(item)
+                    if item.position is not None:
+                        prepared = prepared._replace(position=item.position)
                 self.items_read += 1
                 yield prepared
         finally:
@@ -181,6 +206,10 @@ class Preparation:
         return Prepared(
             key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code="process_error", reason=reason)
         )
+
+
+def _place(prepared: Prepared) -> str:
+    return prepared.key_text if prepared.position is None else encode_position(prepared.position)
 
 
 def _rejected(key: Key, reason: str, code: str) -> Prepared:

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import attrs
 
 from contraflow.assembly import Stage
+from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.memory import Memory
 from contraflow.engine.preparation import Preparation
@@ -78,6 +80,7 @@ class Rehearsal:
             context=attrs.evolve(self.context, dry_run=True),
             can_delete=self.can_delete,
             explain=self.explain,
+            owed=partial(owed_keys, self.ledger, self.stream_id, self.context, self.options.batch_size),
         )
         memory = Memory(self.ledger.id)
         comparison = Comparison(

@@ -157,7 +157,7 @@ def _filter(
                     hint="sync … --id ID, or sync … --all",
                 )
             )
-        return IdFilter()
+        return IdFilter(changed=True)
     shape = _key_shape(step, parameters, source)
     if shape is not None:
         return IdFilter(ids=shape.parse(ids))

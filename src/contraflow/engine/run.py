@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import RunnableJob
+from contraflow.engine.changes import why_everything
 from contraflow.engine.job import JobRun, StepRequest
 from contraflow.engine.leadership import LIFETIME, JobRunningError, Leadership, take
 from contraflow.engine.request import RunRequest, step_requests
@@ -20,7 +21,7 @@ from contraflow.ledger import Ledger, Request
 from contraflow.ledger.failures import foreign_row
 from contraflow.redaction import Redactor
 from contraflow.source import Source
-from contraflow_hookspecs import BatchStatus, JobExecution
+from contraflow_hookspecs import BatchStatus, IdFilter, JobExecution
 
 _log = logging.getLogger("contraflow.engine")
 
@@ -123,7 +124,7 @@ class Synchronisation:
         parameters = {**request.parameters, **({"ids": request.ids} if request.ids is not None else {})}
         execution, cause = JobRun(
             job=self.job,
-            steps=[self._from_checkpoint(step) for step in steps],
+            steps=[self._from_checkpoint(self._from_cursor(step)) for step in steps],
             parameters=parameters,
             ledger=self.ledger,
             leadership=leadership,
@@ -138,6 +139,16 @@ class Synchronisation:
         if cause is not None:
             _log.debug("execution %d ended before its time", execution.id, exc_info=cause)
         return execution
+
+    def _from_cursor(self, step: StepRequest) -> StepRequest:
+        if step.filter.ids is not None or step.step.reader is None:
+            return step
+        stream = self.ledger.stream(integration=self.job.integration, job=self.job.name, step=step.step.key)
+        reason = why_everything(step, stream, self.now())
+        if reason is None and stream is not None:
+            return attrs.evolve(step, cursor=stream.cursor)
+        has_cursor = stream is not None and stream.cursor is not None
+        return attrs.evolve(step, filter=IdFilter(), why_everything=reason if has_cursor else None)
 
     def _from_checkpoint(self, step: StepRequest) -> StepRequest:
         if not self.resume or step.force or step.step.reader is None:

@@ -85,6 +85,7 @@ class StepRun:
         in_summary: Whether the step's counts belong to the job's headline.
         force: Whether items are sent also if the remote holds them.
         approvals: Digests of what may be done although it passes a limit.
+        notes: What people should know of the run before it begins.
     """
 
     step: RunnableStep
@@ -102,6 +103,7 @@ class StepRun:
     in_summary: bool = True
     force: bool = False
     approvals: Sequence[str] = ()
+    notes: Sequence[str] = ()
     cause: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -147,7 +149,7 @@ class StepRun:
         if self.step.mapping:
             self._mapping.begin()
         reasons = (f"{self._mapping.reason}; what differs for that is sent again",) if self._mapping.reason else ()
-        self._execution = attrs.evolve(self._execution, total=total, notes=reasons)
+        self._execution = attrs.evolve(self._execution, total=total, notes=(*self.notes, *reasons))
         self.observers.tell(self.observers.step_started, execution=self._execution)
         if self.cause is None:
             try:
@@ -220,7 +222,7 @@ class StepRun:
             self._counts = loop.counts
             if self._mapping.reason:
                 sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
-                self._execution = attrs.evolve(self._execution, notes=(f"{self._mapping.reason}; {sent}",))
+                self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
 
     def _rehearse(self, reader: Stage, processor: Stage, record: StepRecord) -> None:
         """Hold everything that the step would do against its limits, before it does anything."""

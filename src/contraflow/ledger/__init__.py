@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contraflow.ledger.boot_clock import BootMoment, boot_moment
-from contraflow.ledger.keys import decode_key, display_key, encode_key
+from contraflow.ledger.keys import decode_key, display_key, encode_key, encode_position
 from contraflow.ledger.ledger import Ledger
 from contraflow.ledger.liveness import Liveness
 from contraflow.ledger.opening import open_ledger
@@ -24,6 +24,7 @@ from contraflow.ledger.records import (
     Settlement,
     StatusCount,
     StepRecord,
+    StreamState,
 )
 from contraflow.ledger.reporting import Verdict
 
@@ -47,10 +48,12 @@ __all__ = [
     "Settlement",
     "StatusCount",
     "StepRecord",
+    "StreamState",
     "Verdict",
     "boot_moment",
     "decode_key",
     "display_key",
     "encode_key",
+    "encode_position",
     "open_ledger",
 ]

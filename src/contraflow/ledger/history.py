@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from contraflow.errors import LedgerError
 from contraflow.ledger.failures import foreign_row
-from contraflow.ledger.keys import decode_key, encode_key
+from contraflow.ledger.keys import decode_key, encode_position
 from contraflow.ledger.records import Lease, StepRecord
 from contraflow.ledger.schema import job_execution, step_execution, stream
 from contraflow.ledger.text import message
@@ -70,7 +70,7 @@ def begin_step(
         counts={},
         total=total,
         in_summary=True,
-        checkpoint=None if checkpoint is None else encode_key(checkpoint),
+        checkpoint=None if checkpoint is None else encode_position(checkpoint),
         started=started,
         request=request,
     )
@@ -117,7 +117,7 @@ def advance_step(
     """Record how far a running step has come."""
     values: dict[str, Any] = {"counts": dict(counts)}
     if checkpoint is not None:
-        values["checkpoint"] = encode_key(checkpoint)
+        values["checkpoint"] = encode_position(checkpoint)
     statement = step_execution.update().where(step_execution.c.id == step_execution_id)
     _one(connection.execute(statement.values(values)).rowcount, step_execution_id)
 

@@ -44,8 +44,17 @@ def encode_key(key: Key) -> str:
     return _encode(key)
 
 
+def encode_position(position: Key) -> str:
+    """The text of a reader's position: as of a key, but as long as it may be, since nothing is looked up by it.
+
+    Raises:
+        ValueError: As :func:`encode_key`.
+    """
+    return _spell(position)
+
+
 def decode_key(text: str) -> Key:
-    """The key that :func:`encode_key` wrote as ``text``.
+    """The key, or the position, that :func:`encode_key` or :func:`encode_position` wrote as ``text``.
 
     Raises:
         ValueError: ``text`` is not the text of a key.
@@ -64,14 +73,20 @@ def display_key(key: Key) -> str:
     return "/".join(_display(value) for value in key)
 
 
-def _encode(key: Key) -> str:
+def _spell(key: Key) -> str:
     if not key:
         raise ValueError("a key of no columns")
+    text = json.dumps([_to_json(value) for value in key], ensure_ascii=False, separators=(",", ":"))
     try:
-        text = json.dumps([_to_json(value) for value in key], ensure_ascii=False, separators=(",", ":"))
-        size = len(text.encode())
+        text.encode()
     except UnicodeEncodeError:
         raise ValueError("the key holds a lone surrogate, which is no character") from None
+    return text
+
+
+def _encode(key: Key) -> str:
+    text = _spell(key)
+    size = len(text.encode())
     if size > MAX_KEY_BYTES:
         raise ValueError(f"the key is {size} bytes long; at most {MAX_KEY_BYTES} are kept")
     return text

@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from contraflow.ledger import dead_letters, history, intents, leases, streams
 from contraflow.ledger.approving import Approving
 from contraflow.ledger.leasing import Leasing
+from contraflow.ledger.reach import Reach
 from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Approving, Reporting):
+class Ledger(Leasing, Approving, Reporting, Reach):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the

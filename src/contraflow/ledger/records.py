@@ -64,6 +64,21 @@ class StepRecord(NamedTuple):
     """Of the items of this step into this integration, the same in every run."""
 
 
+class StreamState(NamedTuple):
+    """How far a step's items were read into an integration."""
+
+    id: int
+    """Of the items of this step into this integration, the same in every run."""
+    mapping: Any
+    """What turned entities into payloads when all of them were last compared."""
+    cursor: str | None
+    """The text of the position that the last complete run came to, where its reader tells."""
+    swept: int | None
+    """The last job execution that compared all of the source with the ledger."""
+    swept_at: datetime | None
+    """When that began (UTC); ``None`` also if the history of it is gone."""
+
+
 class StatusCount(NamedTuple):
     """How many items of a step have a status."""
 

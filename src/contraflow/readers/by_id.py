@@ -1,37 +1,11 @@
-"""``entity.by_id``: the entities whose ids the run asks for, in the order asked; all of them if it asks for all."""
+"""``entity.by_id``: the entities whose ids the run asks for, in the order asked; all of them if it asks for all.
+
+It reads as ``entity.all`` does. What differs is the engine's affair: a run of this one must say which ids, or that all are
+meant.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contraflow.readers.all import check, check_step, count_items, describe_parameters, read_items
 
-from contraflow.readers.entity_parameters import PARAMETERS, check_entity_parameters, select_entity
-from contraflow.readers.parameters import check_sentences
-from contraflow.readers.reading import count_selection, read_selection
-from contraflow_hookspecs import Item, StepContext, hookimpl
-
-check = check_entity_parameters
-
-
-@hookimpl
-def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
-    """``entity``, ``load``, ``batch_size``, ``missing``."""
-    return PARAMETERS
-
-
-@hookimpl
-def check_step(context: StepContext) -> Sequence[str]:
-    """What :func:`check` finds, as sentences."""
-    return check_sentences(check, context)
-
-
-@hookimpl
-def count_items(context: StepContext) -> int:
-    """The number of ids, or of rows."""
-    return count_selection(select_entity(context.parameters, context.source), context)
-
-
-@hookimpl
-def read_items(context: StepContext) -> Iterable[Item]:
-    """Mapped instances, detached and with the relations of ``load``; or the rows of a table."""
-    return read_selection(select_entity(context.parameters, context.source), context)
+__all__ = ["check", "check_step", "count_items", "describe_parameters", "read_items"]

@@ -31,9 +31,23 @@ def remaining(ids: tuple[Key, ...], checkpoint: Key | None) -> list[Key]:
 
 
 def read_by_ids(
-    source: Source, selection: Selection, ids: list[Key], *, page_size: int, missing: Missing, logger: logging.Logger
+    source: Source,
+    selection: Selection,
+    ids: list[Key],
+    *,
+    page_size: int,
+    missing: Missing | None,
+    logger: logging.Logger,
 ) -> Iterator[Item]:
     """The items with these ids, in this order, each once. Between two items nothing is open in the database.
+
+    Args:
+        source: The database.
+        selection: What is read.
+        ids: Whose.
+        page_size: Ids looked up at once.
+        missing: What an id means that is not there; ``None``: nothing.
+        logger: Told of missing ids where that is a warning.
 
     Raises:
         SystemicError: The database cannot be read; two rows have one key; or an id is missing and that is a failure.

@@ -105,12 +105,12 @@ def read_in_key_order(source: Source, selection: Selection, after: Key | None, p
     first = selection.statement.order_by(*order.columns).limit(page_size + 1)
     following = first.where(order.behind())
     if selection.nullable:
-        _refuse_null(source, selection)
+        refuse_null(source, selection)
     while True:
         rows = fetch(source, selection, first if after is None else following, order.parameters(after))
         keys = [selection.key_of(row) for row in rows]
         if keys:
-            _check_page(selection, keys, after)
+            check_page(selection, keys, after)
         for key, row in zip(keys[:page_size], rows, strict=False):
             yield Item(key=key, entity=row)
         if len(keys) <= page_size:
@@ -146,7 +146,12 @@ def not_unique(selection: Selection) -> SystemicError:
     )
 
 
-def _refuse_null(source: Source, selection: Selection) -> None:
+def refuse_null(source: Source, selection: Selection) -> None:
+    """Look for a row whose key holds NULL.
+
+    Raises:
+        SystemicError: There is one, or the database cannot be read.
+    """
     null = selection.statement.with_only_columns(*selection.key).where(sa.or_(*(c.is_(None) for c in selection.key)))
     try:
         rows = source.rows(null.limit(1))
@@ -163,7 +168,12 @@ def _null(selection: Selection) -> SystemicError:
     )
 
 
-def _check_page(selection: Selection, keys: list[Key], after: Key | None) -> None:
+def check_page(selection: Selection, keys: list[Key], after: Key | None) -> None:
+    """Hold the keys of a page against what an order by them promises.
+
+    Raises:
+        SystemicError: A key holds NULL, or comes twice.
+    """
     if None in keys[-1]:
         raise _null(selection)
     if keys[0] == after:

@@ -179,6 +179,23 @@ class Source:
         ):
             return session.scalars(statement, parameters or {}).unique().all()
 
+    def with_last_column(
+        self, statement: sa.Select[Any], parameters: Mapping[str, Any] | None = None, *, mapped: bool
+    ) -> list[tuple[Any, Any]]:
+        """The rows, or mapped instances, of a statement to which a column was added; each with that column's value.
+
+        Raises:
+            SourceError: As in :meth:`rows`.
+        """
+        with self.connect() as connection, self._values():
+            if mapped:
+                with orm.Session(connection, autoflush=False, expire_on_commit=False) as session:
+                    return [(row[0], row[1]) for row in session.execute(statement, parameters or {}).unique()]
+            frozen = connection.execute(statement, parameters or {}).freeze()
+        last = len(frozen.metadata.keys) - 1
+        rows = frozen().columns(*range(last)).all()
+        return list(zip(rows, frozen().scalars(last).all(), strict=True))
+
     @contextmanager
     def _values(self) -> Iterator[None]:
         try:

@@ -54,6 +54,22 @@ class Entity:
         """All columns by name."""
         return {column.name: column for column in self.table.columns}
 
+    def column(self, name: str) -> sa.ColumnElement[Any] | None:
+        """The column of that name; of a mapped class its attribute, by the attribute's name or the column's."""
+        if self.mapper is None:
+            return self.columns.get(name)
+        for prop in self.mapper.column_attrs:
+            if name in (prop.key, getattr(prop.columns[0], "name", None)):
+                return getattr(self.mapper.class_, prop.key)  # type: ignore[no-any-return]
+        return None
+
+    @staticmethod
+    def is_nullable(column: sa.ColumnElement[Any]) -> bool:
+        """Whether a column may hold NULL, as far as can be known."""
+        prop = getattr(column, "property", None)
+        columns = (column,) if prop is None else prop.columns
+        return any(getattr(each, "nullable", True) for each in columns)
+
 
 def resolve_entity(spec: EntitySpec, connect: Connect) -> Entity:
     """Import the class, or look the table up in the database.

@@ -54,13 +54,13 @@ def entity_selection(entity: Entity, options: Sequence[ORMOption] = ()) -> Selec
         "unique": entity.unique,
     }
     if entity.mapper is None:
-        return row_selection(entity.table, nullable=any(getattr(c, "nullable", True) for c in entity.key), **common)
+        return row_selection(entity.table, nullable=any(map(entity.is_nullable, entity.key)), **common)
     names = [str(column.key) for column in entity.key]
     return Selection(
         statement=sa.select(entity.mapper.class_).options(*options),
         key_of=_tuples(attrgetter(*names), len(names)),
         mapped=True,
-        nullable=any(_nullable(column) for column in entity.key),
+        nullable=any(map(entity.is_nullable, entity.key)),
         **common,
     )
 
@@ -86,10 +86,6 @@ def row_selection(
         unique=unique,
         nullable=nullable,
     )
-
-
-def _nullable(attribute: Any) -> bool:
-    return any(getattr(column, "nullable", True) for column in attribute.property.columns)
 
 
 def _tuples(getter: Callable[[Any], Any], size: int) -> Callable[[Any], Key]:

@@ -1,0 +1,59 @@
+"""When a run may leave alone what did not change, and what it must look at all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from contraflow.engine.mapping import differences_of
+from contraflow.intervals import parse_interval
+from contraflow.ledger import ItemStatus, Ledger, StreamState
+from contraflow_hookspecs import Key, StepContext
+
+if TYPE_CHECKING:
+    from contraflow.engine.job import StepRequest
+
+_SWEEP = "7d"
+_OPEN: Sequence[ItemStatus] = ("deferred", "rejected", "in_doubt", "gone", "conflict")
+
+
+def why_everything(step: StepRequest, stream: StreamState | None, now: datetime) -> str | None:
+    """Why a run has to read all of its source, in words; ``None`` if what changed is enough.
+
+    Args:
+        step: What is asked of the step; not by id.
+        stream: What is known of its items.
+        now: The present moment.
+    """
+    if step.force or not step.filter.changed:
+        return "everything was asked for"
+    if stream is None or stream.cursor is None:
+        return "nothing tells how far earlier runs have read"
+    if differences := differences_of(stream.mapping, step.step.mapping):
+        return f"the mapping changed: {differences}"
+    sweep = step.parameters.get("sweep") or _SWEEP
+    if stream.swept is None:
+        return "no run has read everything yet"
+    if sweep == "never":
+        return None
+    if stream.swept_at is None:
+        return "nobody knows any more when a run last did"
+    if (now - stream.swept_at).total_seconds() >= parse_interval(sweep):
+        return f"the last run that did was {sweep} ago, or longer"
+    return None
+
+
+def owed_keys(ledger: Ledger, stream_id: int, context: StepContext, page_size: int) -> Iterator[Sequence[Key]]:
+    """Pages of the items that a run has to look at although it reads only what changed: something is open with them."""
+    if context.filter.ids is not None or not context.filter.changed:
+        return
+    for status in _OPEN:
+        after: Key | None = None
+        while True:
+            page = ledger.open_items(stream_id, status, before=context.execution_id, after=after, limit=page_size)
+            if page:
+                yield page
+                after = page[-1]
+            if len(page) < page_size:
+                break
