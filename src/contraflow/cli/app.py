@@ -17,7 +17,7 @@ from contraflow.cli import exit_codes
 from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.redaction import RedactingFormatter, Redactor
 
-COMMANDS = ("init", "check", "jobs", "plugins", "sync", "stop", "status", "dead-letters", "held")
+COMMANDS = ("init", "new-connector", "check", "jobs", "plugins", "sync", "stop", "status", "dead-letters", "held")
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
