@@ -50,12 +50,8 @@ CREATE TABLE cf_item_state (
     pending text,
     remote_id text,
     remote_version text,
-    digests text,
-    payload text,
-    changed text,
-    retry_at double precision,
     execution_id bigint NOT NULL,
-    CONSTRAINT ck_cf_item_state_status CHECK (((status = 'written'::text) OR (status = 'deleted'::text) OR (status = 'archived'::text) OR (status = 'rejected'::text) OR (status = 'deferred'::text) OR (status = 'in_doubt'::text) OR (status = 'gone'::text) OR (status = 'conflict'::text)))
+    CONSTRAINT ck_cf_item_state_status CHECK (((status = 'written'::text) OR (status = 'deleted'::text) OR (status = 'rejected'::text) OR (status = 'deferred'::text) OR (status = 'in_doubt'::text)))
 );
 CREATE TABLE cf_job_execution (
     id bigint NOT NULL,
@@ -137,10 +133,7 @@ CREATE TABLE cf_stream (
     id integer NOT NULL,
     integration text NOT NULL,
     job text NOT NULL,
-    step text NOT NULL,
-    mapping text,
-    cursor text,
-    swept bigint
+    step text NOT NULL
 );
 CREATE SEQUENCE cf_stream_id_seq
     AS integer
@@ -156,25 +149,25 @@ ALTER TABLE ONLY cf_job_execution ALTER COLUMN id SET DEFAULT nextval('cf_job_ex
 ALTER TABLE ONLY cf_request ALTER COLUMN id SET DEFAULT nextval('cf_request_id_seq'::regclass);
 ALTER TABLE ONLY cf_step_execution ALTER COLUMN id SET DEFAULT nextval('cf_step_execution_id_seq'::regclass);
 ALTER TABLE ONLY cf_stream ALTER COLUMN id SET DEFAULT nextval('cf_stream_id_seq'::regclass);
-INSERT INTO cf_alembic_version VALUES ('0003');
+INSERT INTO cf_alembic_version VALUES ('0002');
 INSERT INTO cf_dead_letter VALUES (1, 1, '[3]', 'invalid', 'it''s no; e-mail
 address', 3, 1, 3, '2026-03-01 12:30:00+00');
-INSERT INTO cf_intent VALUES (1, 'f651b7a6ca29b366c29511935122d412', 1, 3, 1, 1, 0, 0, false, 'boot', 100, '2026-03-01 12:30:00+00', '[["[6]","upsert",2,"fp1:sent","cf1-key","{\"name\":\"Zoë\"}","r6","\"v6\""]]');
-INSERT INTO cf_item_state VALUES (1, '[1]', 'written', 3, 'fp1:3', NULL, 'r1', '"v1"', NULL, NULL, NULL, NULL, 3);
-INSERT INTO cf_item_state VALUES (1, '[2]', 'deleted', 3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 3);
-INSERT INTO cf_item_state VALUES (1, '[3]', 'rejected', 3, NULL, 'fp1:tried', NULL, NULL, NULL, NULL, NULL, NULL, 3);
-INSERT INTO cf_item_state VALUES (1, '[4]', 'deferred', 3, NULL, 'fp1:tried', NULL, NULL, NULL, NULL, NULL, NULL, 3);
-INSERT INTO cf_item_state VALUES (1, '["Zoë ''♥''",5]', 'in_doubt', 3, 'fp1:old', 'fp1:tried', 'r5', NULL, NULL, NULL, NULL, NULL, 3);
+INSERT INTO cf_intent VALUES (1, 'da361e5516d9c7b63e98d0ae089eaeef', 1, 3, 1, 1, 0, 0, false, 'boot', 100, '2026-03-01 12:30:00+00', '[["[6]","upsert",2,"fp1:sent","cf1-key","{\"name\":\"Zoë\"}","r6","\"v6\""]]');
+INSERT INTO cf_item_state VALUES (1, '[1]', 'written', 3, 'fp1:3', NULL, 'r1', '"v1"', 3);
+INSERT INTO cf_item_state VALUES (1, '[2]', 'deleted', 3, NULL, NULL, NULL, NULL, 3);
+INSERT INTO cf_item_state VALUES (1, '[3]', 'rejected', 3, NULL, 'fp1:tried', NULL, NULL, 3);
+INSERT INTO cf_item_state VALUES (1, '[4]', 'deferred', 3, NULL, 'fp1:tried', NULL, NULL, 3);
+INSERT INTO cf_item_state VALUES (1, '["Zoë ''♥''",5]', 'in_doubt', 3, 'fp1:old', 'fp1:tried', 'r5', NULL, 3);
 INSERT INTO cf_job_execution VALUES (1, 'acme', 'customers_export', 'COMPLETED', 'COMPLETED', '', '["the remote went away"]', '{"ids":[[1,"a,b"]]}', '2026-03-01 12:30:00+00', '2026-03-01 12:30:02+00', NULL);
 INSERT INTO cf_job_execution VALUES (2, 'acme', 'customers_export', 'FAILED', 'FAILED', '', '["the remote went away"]', '{"ids":[[1,"a,b"]]}', '2026-03-01 12:30:00+00', '2026-03-01 12:30:02+00', NULL);
 INSERT INTO cf_job_execution VALUES (3, 'acme', 'customers_export', 'STARTED', 'UNKNOWN', '', '[]', '{"ids":[[1,"a,b"]]}', '2026-03-01 12:30:00+00', NULL, NULL);
 INSERT INTO cf_lease VALUES ('acme', 'customers_export', 1, 0, 'dead', 'host', 1, '2026-03-01 12:30:00+00', NULL, false);
-INSERT INTO cf_ledger VALUES ('c4de12789e97e49bf3cdaff042903a4a', '2026-03-01 12:30:00+00');
+INSERT INTO cf_ledger VALUES ('f0620b53e044762c9b9fff7abaeed924', '2026-03-01 12:30:00+00');
 INSERT INTO cf_request VALUES (1, 'acme', 'customers_export', '{"ids":[7],"steps":[],"parameters":{}}', '1acb46f69aa57978d66b96923b7318b2fb34cb7c61bf552894753725bad82750', '2026-03-01 12:30:00+00', NULL);
 INSERT INTO cf_step_execution VALUES (1, 1, 1, 'customers', 'COMPLETED', 'COMPLETED', '', '[]', '{"read":5}', 5, true, '[1]', '2026-03-01 12:30:00+00', '2026-03-01 12:30:02+00', NULL);
 INSERT INTO cf_step_execution VALUES (2, 2, 1, 'customers', 'FAILED', 'FAILED', '', '[]', '{"read":5}', 5, true, '[2]', '2026-03-01 12:30:00+00', '2026-03-01 12:30:02+00', NULL);
 INSERT INTO cf_step_execution VALUES (3, 3, 1, 'customers', 'STARTED', 'UNKNOWN', '', '[]', '{"read":5}', 5, true, '[3]', '2026-03-01 12:30:00+00', NULL, NULL);
-INSERT INTO cf_stream VALUES (1, 'acme', 'customers_export', 'customers', NULL, NULL, NULL);
+INSERT INTO cf_stream VALUES (1, 'acme', 'customers_export', 'customers');
 SELECT pg_catalog.setval('cf_dead_letter_id_seq', 3, true);
 SELECT pg_catalog.setval('cf_intent_id_seq', 1, true);
 SELECT pg_catalog.setval('cf_job_execution_id_seq', 3, true);
@@ -208,7 +201,7 @@ ALTER TABLE ONLY cf_intent
 ALTER TABLE ONLY cf_stream
     ADD CONSTRAINT uq_cf_stream_integration_job_step UNIQUE (integration, job, step);
 CREATE INDEX ix_cf_intent_stream_id ON cf_intent USING btree (stream_id);
-CREATE INDEX ix_cf_item_state_open ON cf_item_state USING btree (status, stream_id, key) WHERE ((status <> 'written'::text) AND (status <> 'deleted'::text) AND (status <> 'archived'::text));
+CREATE INDEX ix_cf_item_state_open ON cf_item_state USING btree (status, stream_id, key) WHERE ((status <> 'written'::text) AND (status <> 'deleted'::text));
 CREATE INDEX ix_cf_step_execution_execution_id ON cf_step_execution USING btree (execution_id);
 CREATE INDEX ix_cf_step_execution_stream_id ON cf_step_execution USING btree (stream_id);
 CREATE UNIQUE INDEX uq_cf_request_waiting ON cf_request USING btree (integration, job, digest) WHERE (epoch IS NULL);

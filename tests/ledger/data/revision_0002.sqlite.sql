@@ -3,7 +3,7 @@ CREATE TABLE cf_alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT cf_alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "cf_alembic_version" VALUES('0003');
+INSERT INTO "cf_alembic_version" VALUES('0002');
 CREATE TABLE cf_dead_letter (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	stream_id INTEGER NOT NULL, 
@@ -36,7 +36,7 @@ CREATE TABLE cf_intent (
 	CONSTRAINT fk_cf_intent_stream_id FOREIGN KEY(stream_id) REFERENCES cf_stream (id), 
 	CONSTRAINT uq_cf_intent_token UNIQUE (token)
 );
-INSERT INTO "cf_intent" VALUES(1,'592bb762afe5cdd8737ad6cbb70de2dc',1,3,1,1,0,0,0,'boot',100.0,'2026-03-01 12:30:00.000000','[["[6]","upsert",2,"fp1:sent","cf1-key","{\"name\":\"Zoë\"}","r6","\"v6\""]]');
+INSERT INTO "cf_intent" VALUES(1,'201c9b9e5a9ad58656f40524b0f9c3a9',1,3,1,1,0,0,0,'boot',100.0,'2026-03-01 12:30:00.000000','[["[6]","upsert",2,"fp1:sent","cf1-key","{\"name\":\"Zoë\"}","r6","\"v6\""]]');
 CREATE TABLE cf_item_state (
 	stream_id INTEGER NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -46,22 +46,18 @@ CREATE TABLE cf_item_state (
 	pending TEXT, 
 	remote_id TEXT, 
 	remote_version TEXT, 
-	digests TEXT, 
-	payload TEXT, 
-	changed TEXT, 
-	retry_at FLOAT, 
 	execution_id INTEGER NOT NULL, 
 	CONSTRAINT pk_cf_item_state PRIMARY KEY (stream_id, "key"), 
-	CONSTRAINT ck_cf_item_state_status CHECK (status = 'written' OR status = 'deleted' OR status = 'archived' OR status = 'rejected' OR status = 'deferred' OR status = 'in_doubt' OR status = 'gone' OR status = 'conflict')
+	CONSTRAINT ck_cf_item_state_status CHECK (status = 'written' OR status = 'deleted' OR status = 'rejected' OR status = 'deferred' OR status = 'in_doubt')
 )
  WITHOUT ROWID
 
 ;
-INSERT INTO "cf_item_state" VALUES(1,'["Zoë ''♥''",5]','in_doubt',3,'fp1:old','fp1:tried','r5',NULL,NULL,NULL,NULL,NULL,3);
-INSERT INTO "cf_item_state" VALUES(1,'[1]','written',3,'fp1:3',NULL,'r1','"v1"',NULL,NULL,NULL,NULL,3);
-INSERT INTO "cf_item_state" VALUES(1,'[2]','deleted',3,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,3);
-INSERT INTO "cf_item_state" VALUES(1,'[3]','rejected',3,NULL,'fp1:tried',NULL,NULL,NULL,NULL,NULL,NULL,3);
-INSERT INTO "cf_item_state" VALUES(1,'[4]','deferred',3,NULL,'fp1:tried',NULL,NULL,NULL,NULL,NULL,NULL,3);
+INSERT INTO "cf_item_state" VALUES(1,'["Zoë ''♥''",5]','in_doubt',3,'fp1:old','fp1:tried','r5',NULL,3);
+INSERT INTO "cf_item_state" VALUES(1,'[1]','written',3,'fp1:3',NULL,'r1','"v1"',3);
+INSERT INTO "cf_item_state" VALUES(1,'[2]','deleted',3,NULL,NULL,NULL,NULL,3);
+INSERT INTO "cf_item_state" VALUES(1,'[3]','rejected',3,NULL,'fp1:tried',NULL,NULL,3);
+INSERT INTO "cf_item_state" VALUES(1,'[4]','deferred',3,NULL,'fp1:tried',NULL,NULL,3);
 CREATE TABLE cf_job_execution (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	integration TEXT NOT NULL, 
@@ -96,7 +92,7 @@ CREATE TABLE cf_ledger (
 	created DATETIME NOT NULL, 
 	CONSTRAINT pk_cf_ledger PRIMARY KEY (id)
 );
-INSERT INTO "cf_ledger" VALUES('163110a5b26a9fba494a83d4ed02dc9d','2026-03-01 12:30:00.000000');
+INSERT INTO "cf_ledger" VALUES('709b707dfd346515476aaab8658e26a5','2026-03-01 12:30:00.000000');
 CREATE TABLE cf_request (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	integration TEXT NOT NULL, 
@@ -132,16 +128,16 @@ CREATE TABLE cf_stream (
 	id INTEGER NOT NULL, 
 	integration TEXT NOT NULL, 
 	job TEXT NOT NULL, 
-	step TEXT NOT NULL, mapping TEXT, cursor TEXT, swept INTEGER, 
+	step TEXT NOT NULL, 
 	CONSTRAINT pk_cf_stream PRIMARY KEY (id), 
 	CONSTRAINT uq_cf_stream_integration_job_step UNIQUE (integration, job, step)
 );
-INSERT INTO "cf_stream" VALUES(1,'acme','customers_export','customers',NULL,NULL,NULL);
+INSERT INTO "cf_stream" VALUES(1,'acme','customers_export','customers');
 CREATE INDEX ix_cf_step_execution_execution_id ON cf_step_execution (execution_id);
 CREATE INDEX ix_cf_step_execution_stream_id ON cf_step_execution (stream_id);
+CREATE INDEX ix_cf_item_state_open ON cf_item_state (status, stream_id, "key") WHERE status <> 'written' AND status <> 'deleted';
 CREATE INDEX ix_cf_intent_stream_id ON cf_intent (stream_id);
 CREATE UNIQUE INDEX uq_cf_request_waiting ON cf_request (integration, job, digest) WHERE epoch IS NULL;
-CREATE INDEX ix_cf_item_state_open ON cf_item_state (status, stream_id, "key") WHERE status <> 'written' AND status <> 'deleted' AND status <> 'archived';
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('cf_job_execution',3);
 INSERT INTO "sqlite_sequence" VALUES('cf_step_execution',3);
