@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from contraflow.project import Project
 from contraflow_hookspecs import (
     Capabilities,
     Change,
+    Conflict,
     ExportJob,
+    Gone,
     Idempotency,
     Item,
     JobExecution,
     Operation,
+    RemoteItem,
     StepContext,
     WriteResult,
     Written,
@@ -65,6 +69,48 @@ class Remote:
     def write_items(self, items: Sequence[Change], context: StepContext) -> Any:
         self.calls.append(list(items))
         return self.answer(items, context)
+
+
+class Editable(Remote):
+    """A remote whose records people edit, and that can be asked what it holds. It keeps versions."""
+
+    def __init__(self, **capabilities: Any) -> None:
+        super().__init__(**capabilities)
+        self.asked: list[tuple[Any, ...]] = []
+        self.modified: dict[tuple[Any, ...], datetime] = {}
+        self.hidden: set[str] = set()
+        self.fetch: Callable[[Sequence[Change]], Any] = self.found
+
+    @hookimpl
+    def fetch_items(self, items: Sequence[Change], context: StepContext) -> Any:
+        self.asked += [change.key for change in items]
+        return self.fetch(items)
+
+    def found(self, items: Sequence[Change]) -> list[RemoteItem | Gone]:
+        return [
+            RemoteItem(
+                key=change.key,
+                remote_id=change.remote_id,
+                remote_version=str(hash(str(self.records[change.key]))),
+                payload={name: each for name, each in self.records[change.key].items() if name not in self.hidden},
+                modified=self.modified.get(change.key),
+            )
+            if change.key in self.records
+            else Gone(key=change.key)
+            for change in items
+        ]
+
+    def guarded(self, changes: Sequence[Change], _: object) -> list[Any]:
+        """Refuses what was made on top of another version, as with If-Match."""
+        results: list[Any] = []
+        for change in changes:
+            if change.key in self.records and change.remote_version != str(hash(str(self.records[change.key]))):
+                results.append(Conflict(key=change.key))
+            else:
+                self.store([change])
+                version = str(hash(str(self.records.get(change.key))))
+                results.append(Written(key=change.key, remote_id="r1", remote_version=version))
+        return results
 
 
 @attrs.define
@@ -135,3 +181,10 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     yield shop
     for project in shop.opened:
         project.close()
+
+
+@pytest.fixture
+def editable_shop(shop: Shop) -> Shop:
+    """The same with a remote whose records people edit."""
+    shop.remote = Editable()
+    return shop

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from contraflow.conflict_rules import ConflictRules, read_conflicts
 from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow.guards import Guards, read_guards
 from contraflow_hookspecs import Capabilities
@@ -24,6 +25,8 @@ PARAMETERS: Mapping[str, str] = {
     "skip_limit": "most rejected items, counted after each chunk, before the step fails (default: no limit)",
     "max_rejected": "largest share of items that may be rejected for one reason, from 20 of them on (default 0.2)",
     "remember": "what the ledger keeps of what was sent: fingerprint (digests of the fields, the default) or payload",
+    "conflicts": "what holds when somebody edited a record at the remote: local, remote, newest, merge or ask, or a mapping",
+    "modified_column": "the attribute that tells when an entity was changed last, for conflicts by newest",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
     "guards": "most creates, updates, deletes and emptied fields of one run (default: deletes 30%)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
@@ -85,6 +88,7 @@ class StepOptions:
     in_doubt: str | None = None
     remembers_payloads: bool = False
     guards: Guards = attrs.field(factory=Guards)
+    conflicts: ConflictRules | None = None
     summary: bool | None = None
 
 
@@ -119,6 +123,7 @@ def options_of(
         in_doubt=given.choice("in_doubt", ("hold", "resend")),
         remembers_payloads=given.choice("remember", ("fingerprint", "payload")) == "payload",
         guards=read_guards(parameters.get("guards"), locate("guards"), given.problems.append),
+        conflicts=read_conflicts(parameters, locate, given.problems.append),
         summary=given.truth("add_to_job_summary"),
     )
     if parameters.get("missing") == "delete" and not capabilities.delete:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
+    from contraflow.reviews import ConflictView
     from contraflow.source import Source
 
 
@@ -427,3 +428,23 @@ class Project(Records):
             self.ledger().retry_dead_letters([letter.id for letter in group])
             ids = [letter.key for letter in group]
             yield self.sync(integration, job=job, steps=(step,), ids=ids, wait=wait, stop=stop)
+
+    def conflicts(self, *, integration: str | None = None, limit: int = 100) -> Sequence[ConflictView]:
+        """The records that somebody changed at the remote and that wait for a decision (:mod:`contraflow.reviews`)."""
+        from contraflow.reviews import conflicts
+
+        return conflicts(self, integration=integration, limit=limit)
+
+    def conflict(self, number: int) -> ConflictView:
+        """One of them; raises ``ConfigError`` if there is none of that number."""
+        from contraflow.reviews import conflict
+
+        return conflict(self, number)
+
+    def settle_conflict(
+        self, number: int, take: Mapping[str, str], *, wait: bool = False, stop: StopRequest | None = None
+    ) -> JobExecution:
+        """Decide which version of a record holds, and carry that out (:func:`contraflow.reviews.settle`)."""
+        from contraflow.reviews import settle
+
+        return settle(self, number, take, wait=wait, stop=stop)

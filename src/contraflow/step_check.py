@@ -40,6 +40,7 @@ def step_problems(
         if parameters is not None and step.key not in parameters:
             continue
         given = step.parameters if parameters is None else parameters[step.key]
+        yield from _hook_problems(step, given)
         problems = list(_entity_problems(step, source, given))
         if problems:  # better told than by the reader, which does not know their places
             yield from problems
@@ -98,3 +99,17 @@ def _entity_problems(step: RunnableStep, source: Source | None, parameters: Mapp
             attrs.evolve(each, message=f"step '{step.key}': {each.message}", location=place) for each in error.problems
         ]
     return ()
+
+
+def _hook_problems(step: RunnableStep, parameters: Mapping[str, Any]) -> Iterator[Problem]:
+    """Parameters that ask for what the connector cannot do."""
+    if step.writer is None:
+        return
+    for parameter, hook, stage in (("conflicts", "fetch_items", step.fetcher),):
+        if parameters.get(parameter) is not None and stage is None:
+            yield Problem(
+                message=f"step '{step.key}': parameter '{parameter}' needs what its connector cannot do",
+                location=step.parameter_location(parameter),
+                found=f"no {hook} in '{step.writer.plugin}'",
+                expected=f"a writer with {hook}, or no '{parameter}'",
+            )

@@ -15,6 +15,7 @@ IN_DOUBT = 4
 LOCKED = 5
 LEDGER = 6
 GUARDED = 7
+CONFLICTS = 8
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
@@ -29,6 +30,7 @@ MEANINGS: Mapping[int, str] = {
     LOCKED: "the job runs in another process, or another process has taken it over",
     LEDGER: "the ledger cannot be opened, trusted or written",
     GUARDED: "a guard stopped the run: see what it would have done, and release it with --approve if it is meant",
+    CONFLICTS: "done, but records changed at the remote wait for a decision: see `contraflow conflicts`",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
     INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",
@@ -63,4 +65,6 @@ def exit_code(execution: JobExecution, *, doubts: bool = False) -> int:
         return LATER if execution.exit_code == "UNAVAILABLE" else FAILED
     if counts.get("rejected"):
         return REJECTED
+    if counts.get("conflict"):
+        return CONFLICTS
     return LATER if counts.get("deferred") else OK

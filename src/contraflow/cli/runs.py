@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from contraflow.engine.stopping import StopRequest
     from contraflow_hookspecs import JobExecution
 
-_COLUMNS = ("read", "written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt", "missing")
+_COLUMNS = (
+    "read",
+    "written",
+    "unchanged",
+    "filtered",
+    "coalesced",
+    "rejected",
+    "conflict",
+    "deferred",
+    "in_doubt",
+    "missing",
+)
 
 
 @contextmanager
@@ -66,6 +77,8 @@ def print_summary(execution: JobExecution, promises: Sequence[Promise], code: in
         click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
     for note in execution.notes:
         click.echo(indented(note))
+    if counts.get("foreign"):
+        click.echo(f"  {counts['foreign']:,} had been changed at the remote by somebody else")
     for error in execution.errors:
         click.echo(indented(error))
     for promise in promises:

@@ -27,6 +27,8 @@ ENGINE_PARAMETERS = (
     "entity",
     "missing",
     "remember",
+    "conflicts",
+    "modified_column",
     "in_doubt",
     "load",
     "guards",

@@ -20,8 +20,8 @@ import attrs
 
 from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.engine.preparation import NO_KEY, Preparation, Prepared
-from contraflow.ledger import ItemState, ItemStatus, Ledger
-from contraflow_hookspecs import Change, Key, Operation, Rejected
+from contraflow.ledger import ItemState, ItemStatus, Ledger, NewConflict
+from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
 
 _MOST_ITEMS_PER_CHANGE = 10
 
@@ -40,6 +40,10 @@ class Intended(NamedTuple):
     """Of the payload's fields, as the ledger keeps them once the remote has confirmed it."""
     payload: str | None = None
     """The payload, where the ledger keeps that, too."""
+    kept: str | None = None
+    """Digests of what was left to the remote of fields that we have otherwise."""
+    modified: datetime | None = None
+    """When the entity was changed last, where that is known."""
 
 
 class Refused(NamedTuple):
@@ -48,6 +52,15 @@ class Refused(NamedTuple):
     rejected: Rejected
     key_text: str
     prior: ItemState | None
+
+
+class Waiting(NamedTuple):
+    """An item that a person has to decide about."""
+
+    state: ItemState
+    conflict: NewConflict
+    key: Key
+    was_rejected: bool
 
 
 @attrs.define(kw_only=True)
@@ -61,6 +74,10 @@ class Chunk:
     restored: list[ItemState] = attrs.field(factory=list)
     """Items that are not sent, and of which the ledger must know better: those that turned back to what the remote holds,
     after a later version of them had not arrived, and those whose fields it does not know yet."""
+    answered: list[tuple[Intended, WriteResult]] = attrs.field(factory=list)
+    """What is not sent after all, since a look at the remote told its fate."""
+    waiting: list[Waiting] = attrs.field(factory=list)
+    """Items that a person has to decide about."""
     not_due: list[tuple[Key, float]] = attrs.field(factory=list)
     """Deferred items whose time has not come, and when it does (seconds since 1970)."""
     aside: list[tuple[str, str, str]] = attrs.field(factory=list)
@@ -175,6 +192,7 @@ class Comparison:
                     each.fingerprint,
                     None,
                     each.canonical,
+                    modified=each.modified,
                 )
                 del chunk.intended[each.key_text]
                 self._place(chunk, item, state)
@@ -231,7 +249,15 @@ class Comparison:
             idempotency_key=f"cf1-{digest.hexdigest()}",
         )
         return Intended(
-            change, item.key_text, item.fingerprint, generation, state, item.canonical, kept.digests, kept.payload
+            change,
+            item.key_text,
+            item.fingerprint,
+            generation,
+            state,
+            item.canonical,
+            kept.digests,
+            kept.payload,
+            modified=item.modified,
         )
 
 

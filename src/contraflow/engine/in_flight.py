@@ -64,6 +64,8 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
         change.remote_id,
         change.remote_version,
         None if change.changed is None else sorted(change.changed),
+        intended.digests if intended.kept is not None else None,
+        intended.kept,
     )
 
 
@@ -93,6 +95,7 @@ def _intended(item: IntentItem, attempt: int, prior: ItemState | None, memory: M
         idempotency_key=item.idempotency_key,
         attempt=attempt,
     )
+    digests = kept.digests if item.digests is None else item.digests
     return Intended(
-        change, item.key, item.fingerprint, item.generation, prior, item.payload, kept.digests, kept.payload
+        change, item.key, item.fingerprint, item.generation, prior, item.payload, digests, kept.payload, item.kept
     )

@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,8 @@ import attrs
 from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.conflicts import ConflictPass
+from contraflow.engine.fetching import Fetcher
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.memory import Memory
@@ -37,8 +39,12 @@ from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import StepContext, Unknown
 
-OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")
+OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt")
 """Every item read has exactly one of these at the end."""
+
+
+ChunkPass = Callable[[Chunk], None]
+"""Looks at what a chunk is about to send, before that is on record, and may change it."""
 
 
 class InvariantError(ContraflowError):
@@ -56,6 +62,7 @@ class ItemLoop:
         processor: Its processor.
         writer: Its writer.
         confirmer: The writer's ``confirm_items``, if it has one.
+        fetcher: The writer's ``fetch_items``, if it has one.
         options: The engine's own parameters.
         promise: What the remote's capabilities allow.
         lifetime: Seconds after which a request can no longer arrive.
@@ -79,6 +86,7 @@ class ItemLoop:
     processor: Stage
     writer: Stage
     confirmer: Stage | None
+    fetcher: Stage | None
     options: StepOptions
     promise: Promise
     lifetime: float
@@ -102,16 +110,19 @@ class ItemLoop:
     _guard: RejectionGuard = attrs.field(init=False)
     _breaker: CircuitBreaker = attrs.field(factory=CircuitBreaker, init=False)
     _recorder: Recorder = attrs.field(init=False)
+    _conflicts: ConflictPass | None = attrs.field(init=False)
+    _passes: Sequence[ChunkPass] = attrs.field(init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
 
     def __attrs_post_init__(self) -> None:
         options = self.options
         self._guard = RejectionGuard(skip_limit=options.skip_limit, max_rejected=options.max_rejected)
+        retries = Retries(policy=options.retry, stop=self.stop)
         self._sender = Sender(
             writer=self.writer,
             context=self.context,
-            retries=Retries(policy=options.retry, stop=self.stop),
+            retries=retries,
             limiter=RateLimiter(rate=options.rate, stop=self.stop),
             stop=self.stop,
             check=self.may_send,
@@ -129,6 +140,8 @@ class ItemLoop:
             at_once=self.context.filter.ids is not None,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
         )
+        self._conflicts = self._conflict_pass(retries)
+        self._passes = [each for each in (self._conflicts,) if each is not None]
         self._recorder = Recorder(
             ledger=self.ledger,
             lease=self.lease,
@@ -138,6 +151,18 @@ class ItemLoop:
             now=self.now,
             comparison=self._comparison,
             told=self.told,
+            defers_conflicts=self._conflicts is not None,
+        )
+
+    def _conflict_pass(self, retries: Retries) -> ConflictPass | None:
+        rules = self.options.conflicts
+        if rules is None or self.fetcher is None:
+            return None
+        fetcher = Fetcher(
+            stage=self.fetcher, context=self.context, before=self._sender.before_call, retries=retries, stop=self.stop
+        )
+        return ConflictPass(
+            rules=rules, fetcher=fetcher, ledger=self.ledger, stream_id=self.record.stream_id, memory=self._memory
         )
 
     @property
@@ -160,15 +185,18 @@ class ItemLoop:
             processor=self.processor.plugin,
             context=self.context,
             can_delete=self.can_delete,
+            modified_column=None if self.options.conflicts is None else self.options.conflicts.modified_column,
             filtered=self.filtered,
             explain=self.explain,
             owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, self.options.batch_size),
         )
         try:
             self._recover()
+            self._look_again()
             with closing(self._comparison.chunks(preparation)) as chunks:
                 self._deliver_all(chunks)
             self._recover()
+            self._look_again()
         finally:
             with suppress(LedgerError):  # if not even this can be written, there are better reasons to report
                 self.ledger.end_in_order(self.lease, self.record.stream_id)
@@ -240,6 +268,9 @@ class ItemLoop:
 
     def _start(self, pipeline: Pipeline[InFlight | None, Sent], group: list[Chunk]) -> None:
         self._finish(list(pipeline.make_room(len(group))))
+        for chunk in group:
+            for each in self._passes:
+                each(chunk)
         for chunk, in_flight in zip(group, self._intend(group), strict=True):
             pipeline.start(chunk, in_flight)
         self._finish(list(pipeline.landed()))
@@ -275,12 +306,12 @@ class ItemLoop:
             for intended in to_send
         ]
 
-    def _send(self, chunk: Chunk, in_flight: InFlight | None) -> Sent:
+    def _send(self, chunk: Chunk, in_flight: InFlight | None, *, last: bool = False) -> Sent:
         """The call, perhaps in a thread of its own."""
         if in_flight is None:
             return Sent(intended=(), results={})
 
-        settle = partial(self._recorder.between_attempts, in_flight)
+        settle = partial(self._recorder.between_attempts, in_flight, last=last)
         try:
             return self._sender.send(list(chunk.intended.values()), settle)
         except BaseException as error:  # noqa: BLE001 - recorded with what else is in flight, and raised then
@@ -297,6 +328,21 @@ class ItemLoop:
                 raise sent.stop
             self._breaker.check(sent.results.values())
             self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Send once more, on top of what the remote has now, what it refused since somebody had changed it there."""
+        refused = self._recorder.take_refused()
+        if self._conflicts is None or not refused:
+            return
+        chunk = self._conflicts.again(refused)
+        chunk.counts["deferred"] -= len(refused)  # as which they were counted
+        (in_flight,) = self._intend([chunk])
+        sent = self._send(chunk, in_flight, last=True)
+        (settled,) = self._recorder.chunks([(chunk, in_flight, sent)], with_checkpoint=True, last=True)
+        if sent.stop is not None:
+            raise sent.stop
+        self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
 
 
 def _was_confirmed(intended: Intended) -> bool:

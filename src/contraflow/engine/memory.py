@@ -64,6 +64,10 @@ class Memory:
             return frozenset()
         return emptied(prior.digests, key_text, canonical, self._salt)
 
+    def digests(self, key_text: str, canonical: str | bytes) -> dict[str, int]:
+        """The digest of each field of a payload in canonical form."""
+        return field_digests(key_text, canonical, self._salt)
+
     def learn(self, state: ItemState, canonical: str) -> ItemState | None:
         """A state that knows more of an item that was found unchanged; ``None`` if it knows all already.
 

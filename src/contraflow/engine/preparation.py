@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import attrs
 
 from contraflow.contract import describe
+from contraflow.engine.moments import moment_of
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import canonical, fingerprint_of
 from contraflow.ledger import encode_key, encode_position
@@ -39,6 +41,8 @@ class Prepared(NamedTuple):
     """The payload's canonical form, for the intent."""
     position: Key | None = None
     """Where to read on behind the item: ``None`` for its key, ``()`` if it does not stand in the order of reading."""
+    modified: datetime | None = None
+    """When the entity was changed last, where the step asks for it."""
 
 
 class StageFailedError(ContraflowError):
@@ -56,6 +60,7 @@ class Preparation:
         processor: Name of the processor plugin, for messages.
         context: What the stages may know.
         can_delete: Whether the remote can delete.
+        modified_column: The attribute that tells when an entity was changed last, where that must be known.
         filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
         explain: Turns an exception of the processor into words, where it knows better than the exception itself.
         owed: Pages of keys that are to be read by id behind all else.
@@ -67,6 +72,7 @@ class Preparation:
     processor: str
     context: StepContext
     can_delete: bool = True
+    modified_column: str | None = None
     filtered: Callable[..., None] | None = None
     explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
     owed: Callable[[], Iterable[Sequence[Key]]] = tuple
@@ -179,12 +185,21 @@ class Preparation:
             if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
             data = canonical(payload)
-            prepared = Prepared(key, key_text, Operation.UPSERT, payload, fingerprint_of(data), None, data.decode())
+            prepared = Prepared(
+                key,
+                key_text,
+                Operation.UPSERT,
+                payload,
+                fingerprint_of(data),
+                None,
+                data.decode(),
+                modified=None if self.modified_column is None else moment_of(item, self.modified_column),
+            )
         except ItemError as error:
             return Prepared(
                 key, key_text, Operation.UPSERT, None, "", Rejected(key=key, code=error.code, reason=error.reason)
             )
-        except (HookContractError, ConnectorError):
+        except (ContraflowError, ConnectorError):
             raise
         except Exception as error:  # noqa: BLE001 - one record that the processor trips over must not stop the others
             return self._tripped(item, key_text, error)

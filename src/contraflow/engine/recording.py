@@ -16,7 +16,7 @@ from contraflow.engine.sending import Sent
 from contraflow.engine.settlement import Settled, settle_chunk, settle_sent
 from contraflow.ledger import Lease, Ledger, Settlement, StepRecord
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import Key, WriteResult
+from contraflow_hookspecs import Conflict, Deferred, Key, WriteResult
 
 Landed = tuple[Chunk, InFlight | None, Sent]
 """A chunk, its intent if anything of it had to be sent, and what became of that."""
@@ -47,6 +47,8 @@ class Recorder:
         now: The clock.
         comparison: Learns what was settled.
         told: Told of each settlement.
+        defers_conflicts: Whether what the remote refused, since somebody had changed it there, is put off and looked at
+            again instead of being rejected.
     """
 
     ledger: Ledger
@@ -57,22 +59,33 @@ class Recorder:
     now: Callable[[], datetime]
     comparison: Comparison
     told: Told
+    defers_conflicts: bool = False
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     """The items so far, by outcome."""
+    _refused: list[Intended] = attrs.field(factory=list, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
-    def chunks(self, landed: Sequence[Landed], *, with_checkpoint: bool) -> list[Settled]:
+    def take_refused(self) -> list[Intended]:
+        """What the remote refused, since somebody had changed it there, and what was put off for that."""
+        with self._lock:
+            refused, self._refused = self._refused, []
+            return refused
+
+    def chunks(self, landed: Sequence[Landed], *, with_checkpoint: bool, last: bool = False) -> list[Settled]:
         """Record chunks, in the order in which they were read, in one transaction.
 
         Args:
             landed: The chunks.
             with_checkpoint: Whether the checkpoint moves, up to the first chunk at which the run broke down: what that put
                 off must be read again by the run that resumes it.
+            last: Whether conflicts are not put off again.
         """
         entries = []
         for chunk, in_flight, sent in landed:
             settled = settle_chunk(chunk, self.redact)
-            settled.add(settle_sent(sent.intended, sent.results, self.redact, self.now()))
+            answers = {intended.change.key: result for intended, result in chunk.answered}
+            settled.add(settle_sent([each for each, _ in chunk.answered], answers, self.redact, self.now()))
+            settled.add(self._settle(sent.intended, sent.results, last=last))
             with_checkpoint = with_checkpoint and sent.stop is None
             position = chunk.position if with_checkpoint else None
             entries.append(_Entry(settled, sent.intended, sent.results, in_flight, chunk.size, position))
@@ -81,10 +94,16 @@ class Recorder:
         return [entry.settled for entry in entries]
 
     def between_attempts(
-        self, in_flight: InFlight, certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int
+        self,
+        in_flight: InFlight,
+        certain: Sequence[Intended],
+        results: Mapping[Key, WriteResult],
+        attempt: int,
+        *,
+        last: bool = False,
     ) -> None:
         """Record what is certain while the rest of a chunk is about to be sent again, as attempt number ``attempt``."""
-        settled = settle_sent(certain, results, self.redact, self.now())
+        settled = self._settle(certain, results, last=last)
         self._record([_Entry(settled, certain, results, in_flight)])
         self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
 
@@ -93,14 +112,32 @@ class Recorder:
 
         They were counted as in doubt if this execution sent them; otherwise they count for themselves, as ``recovered``.
         """
-        settled = settle_sent(sent, results, self.redact, self.now())
+        ours = in_flight.execution_id == self.execution_id
+        settled = self._settle(sent, results, again=ours)
         certain = len(sent) - settled.counts.pop("in_doubt", 0)
-        if in_flight.execution_id == self.execution_id:
+        if ours:
             settled.counts["in_doubt"] -= certain
         else:
             settled.counts.clear()
             settled.counts["recovered"] = certain
         self._record([_Entry(settled, sent, results, in_flight)])
+
+    def _settle(
+        self,
+        sent: Sequence[Intended],
+        results: Mapping[Key, WriteResult],
+        *,
+        last: bool = False,
+        again: bool = True,
+    ) -> Settled:
+        """Work out what to record; conflicts are put off where they are looked at again, in this run or the next."""
+        if self.defers_conflicts and not last:
+            conflicts = [each for each in sent if isinstance(results[each.change.key], Conflict)]
+            results = {**results, **{each.change.key: _put_off(each) for each in conflicts}} if conflicts else results
+            if again:
+                with self._lock:
+                    self._refused += conflicts
+        return settle_sent(sent, results, self.redact, self.now())
 
     def _record(self, entries: Sequence[_Entry]) -> None:
         with self._lock:
@@ -122,9 +159,14 @@ class Recorder:
             states=entry.settled.states,
             dead_letters=entry.settled.dead_letters,
             resolved=entry.settled.resolved,
+            conflicts=entry.settled.conflicts,
             checkpoint=entry.checkpoint,
             counts=dict(self.counts),
             intent_id=None if in_flight is None else in_flight.intent_id,
             unsettled=() if in_flight is None else in_flight.settled(entry.sent, entry.results),
             parts=0 if in_flight is None else in_flight.parts,
         )
+
+
+def _put_off(intended: Intended) -> Deferred:
+    return Deferred(key=intended.change.key, reason="somebody else changed it at the remote meanwhile")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 
 from contraflow.engine.comparison import Chunk, Intended
-from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewDeadLetter, display_key
+from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -39,6 +39,7 @@ class Settled:
     rejections: list[Rejected]
     """For observers: every item that became a dead letter, without secrets."""
     counts: Counter[str]
+    conflicts: list[NewConflict] = attrs.field(factory=list)
     notes: dict[str, list[str]] = attrs.field(factory=dict)
     """By outcome, some of the items whose reason is kept nowhere else, each with its reason, without secrets."""
 
@@ -54,6 +55,7 @@ class Settled:
         self.states.extend(other.states)
         self.dead_letters.extend(other.dead_letters)
         self.resolved.extend(other.resolved)
+        self.conflicts.extend(other.conflicts)
         self.rejections.extend(other.rejections)
         self.counts.update(other.counts)
         for outcome, notes in other.notes.items():
@@ -78,10 +80,20 @@ def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
         settled.note(
             "deferred", key, f"not due before {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC", redact
         )
+    for each in chunk.waiting:
+        settled.states.append(each.state)
+        settled.conflicts.append(each.conflict)
+        if each.was_rejected:
+            settled.resolved.append(each.state.key)
+        fields = ", ".join(each.conflict.fields) or "the whole record"
+        settled.note("conflict", each.key, f"changed at the remote by somebody else: {fields}", redact)
     for refused in chunk.rejected:
         prior = refused.prior
         if prior is None:
             settled.states.append(ItemState(refused.key_text, "rejected", 0))
+        elif prior.status == "conflict":
+            settled.resolved.append(refused.key_text)
+            settled.states.append(prior._replace(status="rejected", retry_at=None))
         elif prior.status != "in_doubt":  # a doubt stays one until it is resolved
             settled.states.append(prior._replace(status="rejected", retry_at=None))
         _bury(settled, refused.key_text, refused.rejected, redact)
@@ -103,6 +115,8 @@ def settle_sent(
     written: list[Action] = []
     for intended in sent:
         result = results[intended.change.key]
+        if intended.prior is not None and intended.prior.status == "conflict":
+            settled.resolved.append(intended.key_text)  # whatever became of it, it no longer waits for a person
         if isinstance(result, Written):
             written.append(_confirm(settled, intended, result))
         else:
@@ -166,6 +180,8 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
             intended.digests,
             intended.payload,
             _names(intended.change.changed),
+            None,
+            intended.kept,
         )
     settled.states.append(state)
     if prior is not None and prior.status == "rejected":
@@ -182,7 +198,7 @@ def _unconfirmed(intended: Intended, status: ItemStatus, retry_at: float | None 
     prior = intended.prior or ItemState(intended.key_text, status)
     if prior.status == "in_doubt" and status != "in_doubt":
         # The sending before this one may have arrived.
-        prior = prior._replace(fingerprint=UNKNOWN_CONTENT, digests=None, payload=None)
+        prior = prior._replace(fingerprint=UNKNOWN_CONTENT, digests=None, payload=None, kept=None)
     return prior._replace(
         status=status,
         generation=intended.generation,

@@ -195,6 +195,7 @@ class StepRun:
             processor=step.processor,
             writer=step.writer,
             confirmer=step.confirmer if self.capabilities.confirm else None,
+            fetcher=step.fetcher,
             options=self.options,
             promise=promise_of(self.capabilities, self.options.in_doubt),
             lifetime=lifetime_of(self.capabilities),

@@ -10,16 +10,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from contraflow.ledger import dead_letters, history, intents, leases, streams
+from contraflow.ledger import conflicts, dead_letters, history, intents, leases, streams
 from contraflow.ledger.approving import Approving
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.reach import Reach
 from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
+from contraflow.ledger.reviewing import Reviewing
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Approving, Reporting, Reach):
+class Ledger(Leasing, Approving, Reporting, Reach, Reviewing):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the
@@ -281,8 +282,11 @@ class Ledger(Leasing, Approving, Reporting, Reach):
         for each in settlements:
             if each.resolved:
                 dead_letters.resolve(connection, stream_id, each.resolved, self._items)
+                conflicts.resolve(connection, stream_id, each.resolved, self._items)
             if each.dead_letters:
                 dead_letters.record(connection, stream_id, execution_id, each.dead_letters, self._clock())
+            if each.conflicts:
+                conflicts.record(connection, stream_id, execution_id, each.conflicts, self._clock())
         checkpoints = [each.checkpoint for each in settlements if each.checkpoint is not None]
         history.advance_step(
             connection,

@@ -53,6 +53,8 @@ class ItemState(NamedTuple):
     """Names of the fields that were sent last, as a JSON array; ``None`` where the whole item was."""
     retry_at: float | None = None
     """When a deferred item is due again, in seconds since 1970 (UTC); ``None`` for at once."""
+    kept: str | None = None
+    """Digests of the remote's values of fields that were left to it: JSON, as ``digests``, which has those of ours."""
 
 
 class StepRecord(NamedTuple):
@@ -141,6 +143,42 @@ class DeadLetter:
     """When it was last rejected (UTC)."""
 
 
+class NewConflict(NamedTuple):
+    """An item that waits for a person, since somebody changed it at the remote."""
+
+    key: str
+    """Canonical text."""
+    fields: Sequence[str]
+    """Names of the fields that have to be decided; none where the question is whether the record is to be removed."""
+    base: str | None
+    """What the remote last confirmed, in canonical form, where the step remembers it."""
+    local: str | None
+    """Ours, in canonical form; ``None`` if the record is to be removed."""
+    remote: str
+    """The remote's, in canonical form."""
+
+
+@attrs.frozen(kw_only=True)
+class ItemConflict:
+    """An item that waits for a person, as it is kept."""
+
+    id: int
+    integration: str
+    job: str
+    step: str
+    key: Key
+    fields: Sequence[str]
+    base: str | None
+    local: str | None
+    remote: str
+    decision: Mapping[str, str] | None
+    """What was decided and has not been carried out: field to ``local`` or ``remote``."""
+    execution_id: int
+    """The job execution that found it."""
+    recorded: datetime
+    """When (UTC)."""
+
+
 class LeaseState(NamedTuple):
     """Who holds, or last held, the right to run a job. ``(epoch, beat)`` changes as long as the holder lives."""
 
@@ -184,6 +222,10 @@ class IntentItem(NamedTuple):
     remote_version: str | None = None
     changed: Sequence[str] | None = None
     """Names of the fields that differ from what the remote last confirmed; ``None`` where nobody can say."""
+    digests: str | None = None
+    """Where some fields of the payload are the remote's: the digests of ours ..."""
+    kept: str | None = None
+    """... and of those that were left to the remote."""
 
 
 @attrs.frozen(kw_only=True)
@@ -237,7 +279,8 @@ class Settlement:
     """New item states; of two for one key the later holds."""
     dead_letters: Sequence[NewDeadLetter] = ()
     resolved: Sequence[str] = ()
-    """Keys (canonical text) whose dead letter goes away; keys without one are passed over."""
+    """Keys (canonical text) whose dead letter, or conflict, goes away; keys without one are passed over."""
+    conflicts: Sequence[NewConflict] = ()
     checkpoint: Key | None = None
     """The reader's position after this chunk; ``None`` leaves the one recorded before."""
     counts: Mapping[str, int] = MappingProxyType({})

@@ -165,7 +165,7 @@ class Reporting(LedgerCore):
 
 def _apply(verdict: Verdict, state: ItemState) -> ItemState | None:
     # Of the fields of what was in doubt nothing is kept but the fingerprint of all.
-    known = state._replace(digests=None, payload=None, changed=None, retry_at=None)
+    known = state._replace(digests=None, payload=None, changed=None, retry_at=None, kept=None)
     if verdict == "resend":
         # Neither the last confirmed content nor the one in doubt: only what differs from both is sure to be sent.
         return known._replace(status="deferred", fingerprint=UNKNOWN_CONTENT)

@@ -214,6 +214,7 @@ item_state = Table(
     Column("payload", Text),
     Column("changed", Text),
     Column("retry_at", Float(53)),
+    Column("kept", Text),
     Column("execution_id", _BIG, nullable=False),
     CheckConstraint(STATUS_CHECK, name="status"),
     sqlite_with_rowid=False,
@@ -239,6 +240,24 @@ dead_letter = Table(
     Column("attempts", Integer, nullable=False),
     Column("first_execution_id", _BIG, nullable=False),
     Column("last_execution_id", _BIG, nullable=False),
+    Column("recorded", UtcDateTime, nullable=False),
+    UniqueConstraint("stream_id", "key"),
+    sqlite_autoincrement=True,
+)
+
+# The only place in which contents wait for a person to decide. They go away with the decision.
+conflict = Table(
+    "cf_conflict",
+    metadata,
+    Column("id", _BIG, primary_key=True),
+    Column("stream_id", Integer, ForeignKey("cf_stream.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fields", JsonText, nullable=False),
+    Column("base", Text),
+    Column("local", Text),
+    Column("remote", Text, nullable=False),
+    Column("decision", JsonText),
+    Column("execution_id", _BIG, nullable=False),
     Column("recorded", UtcDateTime, nullable=False),
     UniqueConstraint("stream_id", "key"),
     sqlite_autoincrement=True,

@@ -33,6 +33,7 @@ def upgrade() -> None:
     op.add_column("cf_step_execution", sa.Column("notes", sa.Text))
     _widen_items()
     _add_approvals()
+    _add_conflicts()
 
 
 def _widen_items() -> None:
@@ -55,6 +56,7 @@ def _widen_items() -> None:
         sa.Column("payload", sa.Text),
         sa.Column("changed", sa.Text),
         sa.Column("retry_at", sa.Float(53)),
+        sa.Column("kept", sa.Text),
         sa.Column("execution_id", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("stream_id", "key", name="pk_cf_item_state"),
         sa.CheckConstraint(_CHECK, name=op.f("ck_cf_item_state_status")),
@@ -86,3 +88,23 @@ def _add_approvals() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_cf_approval_stream_id", "cf_approval", ["stream_id"])
+
+
+def _add_conflicts() -> None:
+    op.create_table(
+        "cf_conflict",
+        sa.Column("id", _BIG, nullable=False),
+        sa.Column("stream_id", sa.Integer, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("fields", sa.Text, nullable=False),
+        sa.Column("base", sa.Text),
+        sa.Column("local", sa.Text),
+        sa.Column("remote", sa.Text, nullable=False),
+        sa.Column("decision", sa.Text),
+        sa.Column("execution_id", _BIG, nullable=False),
+        sa.Column("recorded", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_cf_conflict"),
+        sa.ForeignKeyConstraint(["stream_id"], ["cf_stream.id"], name="fk_cf_conflict_stream_id"),
+        sa.UniqueConstraint("stream_id", "key", name="uq_cf_conflict_stream_id_key"),
+        sqlite_autoincrement=True,
+    )
