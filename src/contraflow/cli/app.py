@@ -23,6 +23,7 @@ COMMANDS = (
     "check",
     "jobs",
     "plugins",
+    "schema",
     "sync",
     "stop",
     "status",
