@@ -111,9 +111,14 @@ def slapd_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def remote(slapd_template: Path, tmp_path: Path) -> Iterator[Remote]:
+def openldap(slapd_template: Path, tmp_path: Path) -> Iterator[Remote]:
     with private_slapd.running(slapd_template, tmp_path / "slapd") as slapd:
         yield Remote(slapd=slapd)
+
+
+@pytest.fixture
+def remote(openldap: Remote) -> Remote:
+    return openldap
 
 
 @pytest.fixture
