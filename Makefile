@@ -29,9 +29,10 @@ $(VENV)/.ready: $(PROJECTS)
 demo: setup
 	@$(BIN)/python docs/examples/music_shop/demo.py $(ARGS)
 
-# The demo's remote is part of the tests; without it (no network) they say so and are skipped.
+# The demo's remote and a Tryton are part of the tests; without them (no network) they say so and are skipped.
 test: setup
 	@$(BIN)/python docs/examples/music_shop/demo.py --install-only || true
+	@$(BIN)/python plugins/contraflow-tryton/tests/private_trytond.py --install || true
 	@$(BIN)/python -m pytest $(ARGS)
 
 # Bounds that nobody tries are guesses.

@@ -12,8 +12,8 @@ The blocks of a page are carried out in their order, in an empty directory of th
 - ``sh``: commands for the repository itself, which must be targets of its Makefile.
 
 Working directory and exported variables last until the end of the page. ``<!-- needs port: NAME -->`` gives a page a free
-port in a variable, ``<!-- needs database: NAME -->`` the URL of an empty PostgreSQL database, and
-``<!-- needs directory: NAME -->`` the URL of an LDAP directory.
+port in a variable, ``<!-- needs database: NAME -->`` the URL of an empty PostgreSQL database,
+``<!-- needs directory: NAME -->`` that of an LDAP directory, and ``<!-- needs erp: NAME -->`` that of a Tryton.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[2]
 POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 _SAVED = re.compile(r"# (?P<into>in )?(?P<name>[\w./-]+\.\w+)\n")
-_NEEDS = re.compile(r"<!-- needs (?P<what>port|database|directory): (?P<name>\w+) -->")
+_NEEDS = re.compile(r"<!-- needs (?P<what>port|database|directory|erp): (?P<name>\w+) -->")
 _EXIT_CODE = re.compile(r"# exit code (\d+)\s*$")
 _MAKE = re.compile(r"(?:\w+=\S+ )*make (?P<target>\w+)(?: ARGS=.+)?")
 
@@ -317,6 +317,21 @@ def empty_directory(tmp_path: Path) -> Iterator[str]:
         pytest.skip(str(error))
     with private_slapd.running(template, tmp_path / "slapd") as slapd:
         yield slapd.url
+
+
+@pytest.fixture
+def empty_erp(tmp_path: Path) -> Iterator[str]:
+    """The URL of a Tryton without parties."""
+    sys.path.insert(0, str(ROOT / "plugins" / "contraflow-tryton" / "tests"))
+    import private_trytond
+
+    if not private_trytond.is_installed():
+        reason = f"Tryton is not installed in {private_trytond.ENVIRONMENT}; `make test` installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with private_trytond.running(tmp_path / "tryton") as trytond:
+        yield trytond.url
 
 
 @pytest.fixture
