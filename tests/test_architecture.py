@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "check": 5,
     "reviews": 5,
     "json_schema": 5,
+    "accepting": 5,
     "engine": 4,
     "assembly": 3,
     "step_check": 4,

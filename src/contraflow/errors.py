@@ -8,6 +8,7 @@
     ├── SourceError            1   the source database cannot be reached or read
     ├── LedgerError            6   the ledger cannot be opened, trusted or written
     │   ├── LedgerMissingError     there is none yet
+    │   ├── RestoredLedgerError    it is older than this project has seen it
     │   └── FencedError        5   another run has taken the job over; this one may record nothing more
     └── HookContractError      1   a plugin answered a hook with something that is no answer
 """
@@ -44,6 +45,22 @@ class LedgerError(ContraflowError):
 
 class LedgerMissingError(LedgerError):
     """There is no ledger yet: nothing ever ran."""
+
+
+class RestoredLedgerError(LedgerError):
+    """The ledger is an older copy of itself: what was sent since is not known to it.
+
+    Args:
+        ledger: Its URL for people.
+        found: What shows it.
+    """
+
+    def __init__(self, ledger: str, found: str) -> None:
+        super().__init__(
+            f"the ledger {ledger} is older than this project has seen it: {found}. Was it restored from a backup? What was "
+            "sent since is not known to it. Put the newer one back if there is one; otherwise `contraflow accept-ledger` "
+            "goes on with this one, and goes through all items anew"
+        )
 
 
 class FencedError(LedgerError):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +21,7 @@ import attrs
 from contraflow.assembly import RunnableJob, assemble
 from contraflow.assembly import job_names as names_of_jobs
 from contraflow.config import Configuration, IntegrationConfig, JobDefinition, load_configuration
-from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
+from contraflow.errors import ConfigError, ContraflowError, Problem, RestoredLedgerError, near_match
 from contraflow.plugins import Plugins
 from contraflow.records import Records
 from contraflow.redaction import Redactor
@@ -28,6 +29,7 @@ from contraflow.step_check import step_problems
 from contraflow_hookspecs import JobExecution, Key
 
 if TYPE_CHECKING:
+    from contraflow.accepting import AcceptedStep
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
@@ -156,12 +158,43 @@ class Project(Records):
 
         Raises:
             LedgerError: It cannot be opened, trusted or written.
+            RestoredLedgerError: It is older than this project has seen it.
         """
         if self._ledger is None:
             from contraflow.ledger import open_ledger
 
-            self._ledger = open_ledger(self.config.ledger, create=create)
+            ledger = open_ledger(self.config.ledger, create=create, witness=self._witnesses)
+            found = ledger.contradiction()
+            if found is not None:
+                ledger.close()
+                raise RestoredLedgerError(ledger.display_url, found)
+            self._ledger = ledger
         return self._ledger
+
+    @property
+    def _witnesses(self) -> Path:
+        """Where is remembered how far the ledger had come: not beside the ledger, which may be restored with its folder."""
+        return self.config.directory / ".contraflow"
+
+    def accept_ledger(self, *, force: bool = False) -> Sequence[AcceptedStep]:
+        """Go on with a ledger that was restored from an older copy, and believe nothing of what it says of the remotes.
+
+        Args:
+            force: Also if nothing shows that it is older than it was.
+
+        Returns:
+            The steps whose items the next run goes through anew.
+
+        Raises:
+            ConfigError: Nothing shows it.
+            LedgerError: The ledger cannot be opened or written.
+            JobRunningError: A process runs a job.
+        """
+        from contraflow.accepting import accept
+        from contraflow.ledger import open_ledger
+
+        with open_ledger(self.config.ledger, create=False, witness=self._witnesses) as ledger:
+            return accept(self, ledger, now=self._now, force=force)
 
     @cached_property
     def definitions(self) -> Mapping[str, JobDefinition]:

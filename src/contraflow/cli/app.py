@@ -30,6 +30,7 @@ COMMANDS = (
     "dead-letters",
     "held",
     "conflicts",
+    "accept-ledger",
 )
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

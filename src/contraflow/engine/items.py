@@ -65,6 +65,8 @@ class ItemLoop:
         fetcher: The writer's ``fetch_items``, if it has one.
         options: The engine's own parameters.
         promise: What the remote's capabilities allow.
+        doubtful: Whether the ledger is an older copy of itself, so that each item may have been sent since: where that
+            matters, it is treated as one whose answer was lost.
         lifetime: Seconds after which a request can no longer arrive.
         can_delete: Whether the remote can delete.
         context: What the plugins may know.
@@ -89,6 +91,7 @@ class ItemLoop:
     fetcher: Stage | None
     options: StepOptions
     promise: Promise
+    doubtful: bool
     lifetime: float
     can_delete: bool
     context: StepContext
@@ -232,6 +235,11 @@ class ItemLoop:
         ).run()
         self._check_stop()
 
+    @property
+    def _must_not_send(self) -> bool:
+        """Whether recovery has to decide about each item, since an earlier sending may have arrived."""
+        return self.doubtful and self.promise in (Promise.CONFIRMED_ONCE, Promise.REPORTED)
+
     def _check_stop(self) -> None:
         if self.stop.is_set:
             raise StopRequestedError(self.stop.reason or "stopped")
@@ -311,6 +319,11 @@ class ItemLoop:
         if in_flight is None:
             return Sent(intended=(), results={})
 
+        if self._must_not_send:
+            doubts = {
+                key: Unknown(key=key, reason="the ledger was restored from an older copy") for key in in_flight.open
+            }
+            return Sent(intended=list(in_flight.open.values()), results=doubts)
         settle = partial(self._recorder.between_attempts, in_flight, last=last)
         try:
             return self._sender.send(list(chunk.intended.values()), settle)
@@ -326,7 +339,8 @@ class ItemLoop:
         for (_, _, sent), settled in zip(landed, recorded, strict=True):
             if sent.stop is not None:
                 raise sent.stop
-            self._breaker.check(sent.results.values())
+            if not self._must_not_send:
+                self._breaker.check(sent.results.values())
             self._guard.check(settled.rejections, self.counts["rejected"], self.counts["read"])
         self._look_again()
 

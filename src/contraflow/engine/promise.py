@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import enum
 
+import attrs
+
 from contraflow_hookspecs import Capabilities, Idempotency
 
 DEFAULT_LIFETIME = 65.0
@@ -73,6 +75,13 @@ def promise_of(capabilities: Capabilities, in_doubt: str | None = None) -> Promi
     if capabilities.confirm:
         return Promise.CONFIRMED_ONCE
     return Promise.AT_LEAST_ONCE if in_doubt == "resend" else Promise.REPORTED
+
+
+def promise_when_restored(capabilities: Capabilities, in_doubt: str | None = None) -> Promise:
+    """The same for a ledger that is an older copy of itself: it does not know the keys under which items were sent since."""
+    if capabilities.idempotency is Idempotency.KEY:
+        capabilities = attrs.evolve(capabilities, idempotency=Idempotency.NONE)
+    return promise_of(capabilities, in_doubt)
 
 
 def lifetime_of(capabilities: Capabilities) -> float:

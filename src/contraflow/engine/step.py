@@ -16,7 +16,7 @@ from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.limits import LimitExceededError, Limits
 from contraflow.engine.mapping import MappingWatch
-from contraflow.engine.promise import lifetime_of, promise_of
+from contraflow.engine.promise import lifetime_of, promise_of, promise_when_restored
 from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.settlement import Settled
 from contraflow.engine.spool import Spool
@@ -190,6 +190,11 @@ class StepRun:
         step, record = self.step, self._record
         if step.reader is None or step.processor is None or step.writer is None or record is None:
             raise InvariantError(f"step '{step.key}' was assembled without all of its stages")
+        promise_when = promise_when_restored if record.restored else promise_of
+        if record.restored:
+            self.context.logger.warning(
+                "%s: the ledger was restored from an older copy, so every item is gone through anew", self.context.step
+            )
         loop = ItemLoop(
             reader=step.reader,
             processor=step.processor,
@@ -197,7 +202,8 @@ class StepRun:
             confirmer=step.confirmer if self.capabilities.confirm else None,
             fetcher=step.fetcher,
             options=self.options,
-            promise=promise_of(self.capabilities, self.options.in_doubt),
+            promise=promise_when(self.capabilities, self.options.in_doubt),
+            doubtful=record.restored,
             lifetime=lifetime_of(self.capabilities),
             can_delete=self.capabilities.delete,
             context=self.context,
@@ -218,6 +224,8 @@ class StepRun:
         try:
             loop.run()
             if loop.compares_all:
+                if record.restored:
+                    self.ledger.trust_again(self.leadership.lease, record.stream_id)
                 self._mapping.compared_all(self.context.execution_id)
         finally:
             self._counts = loop.counts

@@ -29,6 +29,7 @@ from contraflow.ledger.records import (
     StreamState,
 )
 from contraflow.ledger.reporting import Verdict
+from contraflow.ledger.restoring import StreamName
 
 __all__ = [
     "ITEM_STATUSES",
@@ -52,6 +53,7 @@ __all__ = [
     "Settlement",
     "StatusCount",
     "StepRecord",
+    "StreamName",
     "StreamState",
     "Verdict",
     "boot_moment",

@@ -11,6 +11,7 @@ from typing import Self
 from contraflow.ledger.boot_clock import BootMoment
 from contraflow.ledger.database import Database
 from contraflow.ledger.items import item_store
+from contraflow.ledger.witness import Witness
 
 
 class LedgerCore:
@@ -20,6 +21,7 @@ class LedgerCore:
         database: Belongs to this object from now on.
         identity: The ledger's id.
         path: The file of an SQLite ledger.
+        witness: Remembers how far this ledger had come.
         clock: Tells the current moment, with a time zone.
         boot_clock: Tells the time since the machine was started.
     """
@@ -30,6 +32,7 @@ class LedgerCore:
         identity: str,
         *,
         path: Path | None,
+        witness: Witness | None,
         clock: Callable[[], datetime],
         boot_clock: Callable[[], BootMoment],
     ) -> None:
@@ -39,6 +42,7 @@ class LedgerCore:
         """Where the ledger lies, without password."""
         self._database = database
         self._path = path
+        self._witness = witness
         self._clock = clock
         self._boot_clock = boot_clock
         self._items = item_store(database.dialect)

@@ -60,7 +60,7 @@ def begin_step(
     request: str | None,
 ) -> StepRecord:
     """Record that a step began. ``names`` are those of integration, job and step; ``request`` is what it was asked."""
-    stream_id = _stream_id(connection, names)
+    stream_id = make_stream(connection, names)
     statement = step_execution.insert().values(
         **_BEGUN,
         execution_id=execution_id,
@@ -74,7 +74,9 @@ def begin_step(
         started=started,
         request=request,
     )
-    return StepRecord(connection.execute(statement.returning(step_execution.c.id)).scalar_one(), stream_id)
+    number = connection.execute(statement.returning(step_execution.c.id)).scalar_one()
+    restored = connection.execute(select(stream.c.restored).where(stream.c.id == stream_id)).scalar_one()
+    return StepRecord(number, stream_id, bool(restored))
 
 
 def end_step(connection: Connection, step_execution_id: int, execution: StepExecution) -> None:
@@ -172,7 +174,7 @@ def find_stream(connection: Connection, names: tuple[str, str, str]) -> int | No
     return connection.execute(query).scalar_one_or_none()
 
 
-def _stream_id(connection: Connection, names: tuple[str, str, str]) -> int:
+def make_stream(connection: Connection, names: tuple[str, str, str]) -> int:
     """The number of a step's stream, which is made when first asked for."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert

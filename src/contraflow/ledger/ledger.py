@@ -16,11 +16,13 @@ from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.reach import Reach
 from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
+from contraflow.ledger.restoring import Restoring
 from contraflow.ledger.reviewing import Reviewing
+from contraflow.ledger.witness import Sighting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Approving, Reporting, Reach, Reviewing):
+class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the
@@ -58,13 +60,20 @@ class Ledger(Leasing, Approving, Reporting, Reach, Reviewing):
             )
             if lease is not None:
                 leases.note_execution(connection, lease, execution_id)
-            return execution_id
+        self._note(Sighting(execution_id, started, ended=False))
+        return execution_id
 
     def finish_job(self, execution: JobExecution, *, lease: Lease | None = None) -> None:
         """Record how the job execution ``execution.id`` ended. Its steps are not touched."""
         with self._database.write() as connection:
             leases.prove(connection, lease)
             history.end_job(connection, execution)
+        if execution.started is not None:
+            self._note(Sighting(execution.id, execution.started, ended=True))
+
+    def _note(self, sighting: Sighting) -> None:
+        if self._witness is not None:
+            self._witness.note(self.id, sighting)
 
     def interrupt_executions(self, lease: Lease, *, exit_code: str, reason: str, ended: datetime) -> list[int]:
         """Record as failed what former holders of the lease left open: their job executions, and the steps of these.

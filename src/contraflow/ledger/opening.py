@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 
 from contraflow.ledger.boot_clock import BootMoment, boot_moment
 from contraflow.ledger.database import Database
 from contraflow.ledger.ledger import Ledger
 from contraflow.ledger.location import Location, locate
 from contraflow.ledger.migrate import bring_up_to_date
+from contraflow.ledger.witness import Witness
 
 
 def _now() -> datetime:
@@ -21,6 +23,7 @@ def open_ledger(
     url: str,
     *,
     create: bool = True,
+    witness: Path | None = None,
     clock: Callable[[], datetime] = _now,
     boot_clock: Callable[[], BootMoment] = boot_moment,
 ) -> Ledger:
@@ -29,6 +32,8 @@ def open_ledger(
     Args:
         url: ``sqlite:///FILE`` (relative to the working directory) or ``postgresql://USER@HOST/DATABASE``.
         create: Whether to make a ledger where there is none.
+        witness: The directory in which is remembered how far the ledger had come; ``None`` remembers nothing. A ledger that
+            has come less far is opened, too: :meth:`~contraflow.ledger.Ledger.contradiction` tells.
         clock: Tells the current moment, with a time zone.
         boot_clock: Tells the time since the machine was started.
 
@@ -50,7 +55,14 @@ def open_ledger(
         except BaseException:
             database.close()
             raise
-    return Ledger(database, identity, path=location.path, clock=clock, boot_clock=boot_clock)
+    return Ledger(
+        database,
+        identity,
+        path=location.path,
+        witness=None if witness is None else Witness(witness),
+        clock=clock,
+        boot_clock=boot_clock,
+    )
 
 
 def _connect(location: Location) -> Database:

@@ -64,6 +64,8 @@ class StepRecord(NamedTuple):
     """Of the step execution."""
     stream_id: int
     """Of the items of this step into this integration, the same in every run."""
+    restored: bool = False
+    """Whether the ledger is an older copy of itself, and no run has been through all items of the stream since."""
 
 
 class StreamState(NamedTuple):

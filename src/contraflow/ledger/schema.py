@@ -172,6 +172,7 @@ stream = Table(
     Column("mapping", JsonText),  # what turned entities into payloads when all of them were last compared
     Column("cursor", Text),  # up to where changes were read
     Column("swept", _BIG),  # the last job execution that compared all of the source with all of the ledger
+    Column("restored", Boolean),  # whether the ledger is an older copy, and no run has been through all items since
     UniqueConstraint("integration", "job", "step"),
 )
 

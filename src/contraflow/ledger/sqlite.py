@@ -19,6 +19,7 @@ from sqlalchemy import Connection, create_engine, event
 from contraflow.errors import LedgerError, LedgerMissingError
 from contraflow.ledger.database import LOCK_TIMEOUT, Database
 from contraflow.ledger.location import Location
+from contraflow.ledger.mounts import network_file_system
 
 _HEADER = b"SQLite format 3\0"
 
@@ -61,11 +62,13 @@ def database_file(location: Location, *, create: bool) -> Iterator[None]:
     """Make the file, readable by its owner alone, unless it exists; take it away again if the body fails.
 
     Raises:
-        LedgerError: The file is missing and ``create`` is false, or it cannot be made, or it is no SQLite database.
+        LedgerError: The file is missing and ``create`` is false, or it cannot be made, or it is no SQLite database; or it
+            lies where it is not safe: behind a symbolic link, or on a network file system.
     """
     path = location.path
     assert path is not None  # noqa: S101 - for the type checker: locate() gives every SQLite ledger a path
     try:
+        _refuse_what_is_no_safe_place(path, location.display)
         made = _make(path, location.display, create=create)
         if not made:
             _check_header(path, location.display)
@@ -78,6 +81,18 @@ def database_file(location: Location, *, create: bool) -> Iterator[None]:
             path.unlink(missing_ok=True)
             path.with_name(path.name + "-journal").unlink(missing_ok=True)
         raise
+
+
+def _refuse_what_is_no_safe_place(path: Path, display: str) -> None:
+    if path.is_symlink():
+        # By two names one ledger would have two lock files, and in a folder of everybody's a link leads where it likes.
+        raise LedgerError(f"the ledger {display} is a symbolic link; name the file itself: {path.resolve()}")
+    kind = network_file_system(path)
+    if kind is not None:
+        raise LedgerError(
+            f"the ledger {display} lies on a network file system ({kind}), on which the locks that keep it whole cannot be "
+            "trusted; keep it on a local disk, or in PostgreSQL"
+        )
 
 
 def _make(path: Path, display: str, *, create: bool) -> bool:
