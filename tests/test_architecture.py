@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "reviews": 5,
     "json_schema": 5,
     "accepting": 5,
+    "drift": 5,
     "engine": 4,
     "assembly": 3,
     "step_check": 4,

@@ -30,6 +30,7 @@ from contraflow_hookspecs import JobExecution, Key
 
 if TYPE_CHECKING:
     from contraflow.accepting import AcceptedStep
+    from contraflow.drift import Drift
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
@@ -481,3 +482,19 @@ class Project(Records):
         from contraflow.reviews import settle
 
         return settle(self, number, take, wait=wait, stop=stop)
+
+    def drift(
+        self,
+        integration: str,
+        *,
+        job: str | None = None,
+        step: str | None = None,
+        sample: int | None = 1000,
+        repair: bool = False,
+        wait: bool = False,
+        stop: StopRequest | None = None,
+    ) -> Drift:
+        """Compare the remote with what it last confirmed (:func:`contraflow.drift.drift`)."""
+        from contraflow.drift import drift
+
+        return drift(self, integration, job=job, step=step, sample=sample, repair=repair, wait=wait, stop=stop)

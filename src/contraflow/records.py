@@ -13,6 +13,7 @@ from contraflow.errors import ConfigError, LedgerMissingError, Problem
 from contraflow_hookspecs import BatchStatus, JobExecution, Key
 
 if TYPE_CHECKING:
+    from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, ItemRef, LeaseState, Ledger, Request, Verdict
 
 _SHOWN: tuple[Literal["deferred", "in_doubt"], ...] = ("deferred", "in_doubt")
@@ -240,6 +241,51 @@ class Records(abc.ABC):
                     integration=integration, job=job, step=step, key=key, verdict=verdict, lease=leadership.lease
                 )
         return wanted
+
+    # What a look at the remote found
+
+    def note_drift(
+        self,
+        integration: str,
+        *,
+        job: str,
+        step: str,
+        edited: Sequence[Key],
+        missing: Sequence[Key],
+        wait: bool = False,
+        stop: StopRequest | None = None,
+    ) -> None:
+        """Make items due that somebody edited at the remote, and record that others are gone there.
+
+        Args:
+            integration: The integration's name.
+            job: The job's name.
+            step: The step's name.
+            edited: The next run looks at these again.
+            missing: These stay gone, unless the step says ``resurrect``.
+            wait: Whether to wait while another process runs the job.
+            stop: Set it to end waiting.
+
+        Raises:
+            JobRunningError: A process runs the job.
+            LedgerError: The ledger cannot be written.
+        """
+        from contraflow.engine.leadership import take
+        from contraflow.engine.stopping import StopRequest
+        from contraflow.ledger import encode_key
+
+        ledger = self.existing_ledger()
+        stream = ledger.stream(integration=integration, job=job, step=step) if ledger else None
+        if ledger is None or stream is None:
+            return
+        stop = stop if stop is not None else StopRequest()
+        with take(ledger, integration, job, now=self._now, stop=stop, wait=wait) as leadership:
+            ledger.note_drift(
+                leadership.lease,
+                stream.id,
+                edited=[encode_key(key) for key in edited],
+                missing=[encode_key(key) for key in missing],
+            )
 
 
 def died(execution: JobExecution, running: Iterable[RunningJob]) -> bool:

@@ -16,6 +16,7 @@ LOCKED = 5
 LEDGER = 6
 GUARDED = 7
 CONFLICTS = 8
+DRIFTED = 9
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
@@ -31,6 +32,7 @@ MEANINGS: Mapping[int, str] = {
     LEDGER: "the ledger cannot be opened, trusted or written",
     GUARDED: "a guard stopped the run: see what it would have done, and release it with --approve if it is meant",
     CONFLICTS: "done, but records changed at the remote wait for a decision: see `contraflow conflicts`",
+    DRIFTED: "the remote differs from what it last confirmed: see `contraflow drift --repair`",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
     INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",
