@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test oldest check bench soak clean
+.PHONY: help setup demo test oldest check docs bench soak clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
 	@echo "make test    run all tests"
 	@echo "make oldest  run the tests of the core with the oldest allowed dependencies"
 	@echo "make check   lint, types, and the consistency of what is installed"
+	@echo "make docs    build the documentation as a site, into .docs"
 	@echo "make bench   measure the engine against two baselines"
 	@echo "make soak    kill a worker a thousand times, and look what became of the items"
 	@echo "make clean   remove everything that these commands made"
@@ -58,6 +59,14 @@ check: setup
 	@MYPYPATH=docs/examples/music_shop $(BIN)/mypy docs/examples/music_shop
 	@$(BIN)/python -m pip check --disable-pip-version-check
 
+docs: setup $(VENV)/.ready-docs
+	@rm -rf .docs && $(BIN)/sphinx-build -q -W --keep-going -b html docs .docs
+	@echo "The documentation is in .docs/index.html"
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[docs]'
+	@touch $@
+
 bench: setup $(VENV)/.ready-bench
 	@$(BIN)/python benchmarks $(ARGS)
 
@@ -70,4 +79,4 @@ soak: setup
 	@$(BIN)/python tests/delivery/soak.py $(or $(ARGS),--class A --kills 1000)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .docs .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
