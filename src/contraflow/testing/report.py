@@ -10,8 +10,7 @@ import attrs
 import pytest
 
 from contraflow.engine.promise import Promise
-
-_PROPERTY = "contraflow."
+from contraflow.testing.conformance.promise import PROPERTY
 
 
 @attrs.define(kw_only=True)
@@ -45,8 +44,8 @@ def reports_of(reports: Iterable[pytest.TestReport]) -> list[ConnectorReport]:
         suite, _, test = report.nodeid.rpartition("::")
         entry = found.setdefault(suite, ConnectorReport(suite=suite))
         for name, value in report.user_properties:
-            if name.startswith(_PROPERTY):
-                setattr(entry, name.removeprefix(_PROPERTY), value)
+            if name.startswith(PROPERTY):
+                setattr(entry, name.removeprefix(PROPERTY), value)
         if report.failed:
             entry.outcomes["failed"] += 1
             entry.failed.append(test)

@@ -94,8 +94,15 @@ class Exchange:
 
     def _call(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Call:
         kind, _, target = (*path.strip("/").split("/"), "", "")[:3]
-        key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
-        return Call(kind=kind, method=method, target=target, key=key, payload=body or {})
+        known = {name.lower(): value for name, value in headers.items()}
+        return Call(
+            kind=kind,
+            method=method,
+            target=target,
+            key=known.get("idempotency-key"),
+            match=known.get("if-match"),
+            payload=body or {},
+        )
 
     def _bulk_call(self, record: Mapping[str, Any]) -> Call:
         payload = {name: value for name, value in record.items() if name != "remote_id"}

@@ -8,7 +8,8 @@ c   ``POST /c/records``, ``PATCH /c/records/ID``, ``GET /c/by-key/KEY``: no dedu
 d   ``POST /d/records``: no deduplication, nothing to read: each request is one more entry
 === ==========================================================================================================
 
-``DELETE`` takes records away in a, b and c. The natural key of a record is its field ``id``.
+``DELETE`` takes records away in a, b and c. The natural key of a record is its field ``id``. Each answer tells the record's
+version as ``ETag``; a request with ``If-Match`` and another version gets 412.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Call:
     key: str | None
     """The idempotency key."""
     payload: Payload
+    match: str | None = None
+    """The version that the record must have (``If-Match``)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +87,9 @@ class Store:
             return reply if same else Reply(status=422, body={"error": "this key came with another request before"})
 
     def _write(self, call: Call, request: int) -> Reply:
+        held = self._records.get((call.kind, call.target))
+        if call.match is not None and held is not None and call.match != f'"{held.version}"':
+            return Reply(status=412, body={"error": "the record has another version"})
         match (call.kind, call.method):
             case (_, "DELETE") if call.kind != "d":
                 return self._delete(call, request)

@@ -1,0 +1,88 @@
+"""The proof of the conformance suite: sound connectors pass, and each test fails for one that is broken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from contraflow.testing import ConnectorConformance
+
+HERE = Path(__file__).parent
+SUITES = HERE / "broken_connectors" / "suites.py"
+PAGE = HERE.parents[1] / "docs" / "reference" / "testing.md"
+sys.path.insert(0, str(HERE / "broken_connectors"))
+
+from flaws import FLAWS  # noqa: E402
+from sound import SOUND  # noqa: E402
+
+EVERYTHING = os.environ.get("CONTRAFLOW_TEST_ALL") == "1"
+
+
+def run(folder: Path, *nodes: str) -> Mapping[tuple[str, str], str]:
+    """Run tests of the suites in another process: what became of each, by class and test."""
+    report = folder / "report.xml"
+    options = ["-q", "--tb=line", "-p", "no:cacheprovider", "-c", str(HERE.parents[1] / "pyproject.toml")]
+    targets = nodes or (str(SUITES),)
+    command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *targets]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert report.exists(), done.stdout + done.stderr
+    outcomes = {}
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own
+        name = case.attrib["classname"].rpartition(".")[2].removeprefix("Test")
+        kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
+        outcomes[name, case.attrib["name"]] = next(iter(kinds), "passed")
+    return outcomes
+
+
+def node(connector: str, test: str) -> str:
+    return f"{SUITES}::Test{connector}::{test}"
+
+
+def tests_of_the_suite() -> Iterator[str]:
+    for name in dir(ConnectorConformance):
+        if name.startswith("test_"):
+            marks = getattr(getattr(ConnectorConformance, name), "pytestmark", [])
+            values = [str(value) for mark in marks if mark.name == "parametrize" for value in mark.args[1]]
+            yield from (f"{name}[{value}]" for value in values) if values else (name,)
+
+
+def test_sound_connectors_pass(tmp_path: Path) -> None:
+    outcomes = run(tmp_path, *(f"{SUITES}::Test{each.__name__}" for each in SOUND))
+    bad = {each: outcome for each, outcome in outcomes.items() if outcome not in ("passed", "skipped")}
+    assert not bad
+    for test in tests_of_the_suite():  # that each test is run for one of them is what makes its failures mean something
+        assert "passed" in {outcomes[each.__name__, test] for each in SOUND}, f"{test} is never run"
+
+
+def test_each_test_has_a_connector_that_fails_it() -> None:
+    assert {flaw.test for flaw in FLAWS} == set(tests_of_the_suite())
+
+
+def test_each_broken_connector_is_found(tmp_path: Path) -> None:
+    nodes = [node(flaw.connector.__name__, flaw.test) for flaw in FLAWS]
+    outcomes = run(tmp_path, *nodes)
+    passed = [flaw.words for flaw in FLAWS if outcomes[flaw.connector.__name__, flaw.test] != "failure"]
+    assert not passed
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="some minutes: set CONTRAFLOW_TEST_ALL=1")
+def test_no_broken_connector_passes_and_most_fail_little_else(tmp_path: Path) -> None:
+    outcomes = run(tmp_path)
+    for flaw in FLAWS:
+        name = flaw.connector.__name__
+        failed = {test for (which, test), outcome in outcomes.items() if which == name and outcome == "failure"}
+        assert flaw.test in failed, name
+        assert len(failed) < len(set(tests_of_the_suite())) / 2, f"{name} is broken in more than one way: {failed}"
+
+
+def test_the_table_in_the_documentation() -> None:
+    rows = [f"| {flaw.words.rstrip('.')} | `{flaw.test}` |" for flaw in FLAWS]
+    text = PAGE.read_text(encoding="utf-8")
+    table = text[text.index("| a connector that is broken") :].partition("\n\n")[0].splitlines()[2:]
+    assert table == rows, "write this table:\n" + "\n".join(rows)
