@@ -44,7 +44,7 @@ def node(connector: str, test: str) -> str:
     return f"{SUITES}::Test{connector}::{test}"
 
 
-def tests_of_the_suite() -> Iterator[str]:
+def names_of_tests() -> Iterator[str]:
     for name in dir(ConnectorConformance):
         if name.startswith("test_"):
             marks = getattr(getattr(ConnectorConformance, name), "pytestmark", [])
@@ -56,12 +56,12 @@ def test_sound_connectors_pass(tmp_path: Path) -> None:
     outcomes = run(tmp_path, *(f"{SUITES}::Test{each.__name__}" for each in SOUND))
     bad = {each: outcome for each, outcome in outcomes.items() if outcome not in ("passed", "skipped")}
     assert not bad
-    for test in tests_of_the_suite():  # that each test is run for one of them is what makes its failures mean something
+    for test in names_of_tests():  # that each test is run for one of them is what makes its failures mean something
         assert "passed" in {outcomes[each.__name__, test] for each in SOUND}, f"{test} is never run"
 
 
 def test_each_test_has_a_connector_that_fails_it() -> None:
-    assert {flaw.test for flaw in FLAWS} == set(tests_of_the_suite())
+    assert {flaw.test for flaw in FLAWS} == set(names_of_tests())
 
 
 def test_each_broken_connector_is_found(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_no_broken_connector_passes_and_most_fail_little_else(tmp_path: Path) ->
         name = flaw.connector.__name__
         failed = {test for (which, test), outcome in outcomes.items() if which == name and outcome == "failure"}
         assert flaw.test in failed, name
-        assert len(failed) < len(set(tests_of_the_suite())) / 2, f"{name} is broken in more than one way: {failed}"
+        assert len(failed) < len(set(names_of_tests())) / 2, f"{name} is broken in more than one way: {failed}"
 
 
 def test_the_table_in_the_documentation() -> None:

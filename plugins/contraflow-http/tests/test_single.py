@@ -166,14 +166,6 @@ def test_an_answer_that_is_not_json_still_counts(remote, connect, reply):
     assert write_items(items=[KNOWN], context=connect(REST)) == [Written(key=(8,), action=Action.UPDATED)]
 
 
-@pytest.mark.parametrize("change", [KNOWN, DELETED])
-def test_a_page_of_html_is_no_success(remote, connect, reply, change):
-    remote.script(reply(200, b"<html>Please sign in</html>", {"Content-Type": "text/html; charset=utf-8"}))
-    (result,) = write_items(items=[change], context=connect(REST))
-    assert isinstance(result, Unknown)
-    assert "with a page of HTML" in result.reason
-
-
 def test_a_create_without_the_id_that_updates_need_is_in_doubt(remote, connect, reply):
     remote.script(reply(201, {"data": {}}))
     (result,) = write_items(items=[NEW], context=connect(REST))

@@ -32,6 +32,7 @@ COMMANDS = (
     "conflicts",
     "accept-ledger",
     "drift",
+    "conformance",
 )
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

@@ -84,7 +84,7 @@ class FaultProxy:
         self._concerns, self._patience = concerns, patience
         self._fault: Fault | None = None
         self._lock = threading.Lock()
-        self.requests = self.hits = self.connections = 0
+        self.requests = self.hits = self.connections = self._passed = 0
         self.overdue = False
         self.credentials: set[str] = set()
         self.strangers: list[Request] = []
@@ -106,7 +106,7 @@ class FaultProxy:
     def inject(self, fault: Fault) -> None:
         """Put a fault in force."""
         with self._lock:
-            self._fault, self.hits = fault, 0
+            self._fault, self.hits, self._passed = fault, 0, 0
         if fault.kind is FaultKind.REFUSE:
             self._serving.stop()
 
@@ -125,7 +125,8 @@ class FaultProxy:
             fault = self._fault
             if fault is None or not (fault.reads or self._concerns(request)):
                 return None
-            if fault.times is not None and self.hits >= fault.times:
+            self._passed += 1
+            if self._passed <= fault.after or (fault.times is not None and self.hits >= fault.times):
                 return None
             self.hits += 1
             return fault

@@ -43,8 +43,10 @@ class Fault:
     """Whether the answer repeats what the client used as credentials, as some remotes do."""
     reads: bool = False
     """Whether it meets requests that only read, too."""
+    after: int = 0
+    """How many requests it lets pass before."""
     times: int | None = None
-    """How many requests it meets; ``None`` for all."""
+    """How many requests it meets then; ``None`` for all."""
 
 
 @attrs.frozen(kw_only=True)

@@ -89,9 +89,16 @@ def fault_remote(contraflow_fault_remote_process: FaultRemote) -> FaultRemote:
     return contraflow_fault_remote_process
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One option, for programs."""
+    parser.getgroup("contraflow").addoption(
+        "--contraflow-report", metavar="FILE", help="write what the conformance suite found of each connector, as JSON"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say which promises connectors have earned, if the conformance suite was run."""
     if "contraflow.testing.conformance" in sys.modules:
         from contraflow.testing.report import write_report
 
-        write_report(terminalreporter)
+        write_report(terminalreporter, config.getoption("contraflow_report"))

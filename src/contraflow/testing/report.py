@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -58,12 +60,14 @@ def reports_of(reports: Iterable[pytest.TestReport]) -> list[ConnectorReport]:
     return [entry for entry in found.values() if entry.claimed]
 
 
-def write_report(terminal: pytest.TerminalReporter) -> None:
-    """Write the reports into pytest's summary."""
+def write_report(terminal: pytest.TerminalReporter, file: str | None = None) -> None:
+    """Write the reports into pytest's summary, and as JSON into a file."""
     tests: list[Any] = [
         each for kind in ("passed", "failed", "skipped", "error") for each in terminal.stats.get(kind, ())
     ]
     reports = reports_of(each for each in tests if isinstance(each, pytest.TestReport))
+    if file is not None:
+        Path(file).write_text(json.dumps([attrs.asdict(each) for each in reports], indent=2), encoding="utf-8")
     if not reports:
         return
     terminal.section("contraflow conformance")

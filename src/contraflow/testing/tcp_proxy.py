@@ -44,7 +44,7 @@ class TcpProxy:
         self._fault: Fault | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self.requests = self.hits = self.connections = 0
+        self.requests = self.hits = self.connections = self._passed = 0
         self.overdue = False
         self._listen(0)
         user = parts.netloc.rpartition("@")[0]
@@ -81,7 +81,7 @@ class TcpProxy:
     def inject(self, fault: Fault) -> None:
         """Put a fault in force."""
         with self._lock:
-            self._fault, self.hits = fault, 0
+            self._fault, self.hits, self._passed = fault, 0, 0
         if fault.kind is FaultKind.REFUSE:
             self._listener = None
             self._accepting.join()
@@ -99,7 +99,8 @@ class TcpProxy:
             fault = self._fault
             if fault is None or not (fault.reads or self._concerns(Request(body=data))):
                 return None
-            if fault.times is not None and self.hits >= fault.times:
+            self._passed += 1
+            if self._passed <= fault.after or (fault.times is not None and self.hits >= fault.times):
                 return None
             self.hits += 1
             return fault

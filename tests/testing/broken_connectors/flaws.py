@@ -528,6 +528,18 @@ class PutsOffHalfAnAnswer(Upsert):
         return TransientError("half an answer")
 
 
+@broken("test_a_failure_in_the_middle_of_a_chunk[status]")
+@broken("test_a_failure_in_the_middle_of_a_chunk[reset]")
+class ForgetsWhatWentBefore(Upsert):
+    """Sends a chunk item by item, and says of all of them what the one that failed deserves."""
+
+    def entries(self, client: httpx.Client, changes: Sequence[Change]) -> Any:
+        return [entry for change in changes for entry in super(ForgetsWhatWentBefore, self).entries(client, [change])]
+
+    def reset(self, error: httpx.RequestError) -> Exception:
+        return PermanentError("the connection broke", code="reset")
+
+
 @broken("test_it_recovers_in_the_same_run")
 class NeverRecovers(Upsert):
     """Refuses to work for ever after the connection broke once."""

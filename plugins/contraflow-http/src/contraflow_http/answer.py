@@ -39,11 +39,6 @@ class Answer:
             stranger=_stranger(response) if body is MISSING else None,
         )
 
-    @property
-    def is_page(self) -> bool:
-        """Whether it is a page of HTML."""
-        return "html" in self.headers.get("Content-Type", "").partition(";")[0].lower()
-
     def find(self, path: str) -> Any:
         """The value at a place: ``header:NAME``, or a path in the body as for :func:`find`; else ``MISSING``.
 

@@ -98,15 +98,8 @@ class Judge:
                 return Rejected(key=key, code=f"http_{answer.status}" if answer.status else "refused", reason=message)
 
     def written(self, sending: Sending, answer: Answer, *, unchanged: bool = False) -> WriteResult:
-        """The result of a change that the remote holds.
-
-        ``Unknown`` if the answer does not tell an id that we shall need, or is a page of HTML: that is a login's or a
-        proxy's, and no remote's word on a record.
-        """
+        """The result of a change that the remote holds; ``Unknown`` if it does not tell an id that we shall need."""
         change = sending.change
-        if answer.is_page:
-            told = self.describe(Answer(status=answer.status), sending.method, sending.path)
-            return Unknown(key=change.key, reason=f"{told} with a page of HTML")
         if sending.kind is Kind.DELETE:
             return Written(key=change.key, action=Action.DELETED)
         remote_id = answer.text(self.endpoint.id)

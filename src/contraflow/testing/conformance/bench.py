@@ -264,11 +264,23 @@ class Bench:
                 errors.append(error)
                 raise
 
-        stage = Stage(plugin=NAME, call=call)
-        delivered = deliver(changes, Call(stage=stage, context=context, before=lambda count: True, hook=hook))
-        if isinstance(delivered.stop, HookContractError):
-            fail(f"{hook} breaks the contract: {delivered.stop}")
-        return Outcome(results=delivered.results, stop=delivered.stop, errors=errors)
+        how = Call(stage=Stage(plugin=NAME, call=call), context=context, before=lambda count: True, hook=hook)
+        results: dict[Key, WriteResult] = {}
+        stop: BaseException | None = None
+        size = self.capabilities.max_batch or len(changes) or 1
+        for start in range(0, len(changes), size):
+            chunk = changes[start : start + size]
+            if stop is not None:
+                results |= {
+                    each.key: Deferred(key=each.key, reason="not sent: the run stopped before") for each in chunk
+                }
+                continue
+            delivered = deliver(chunk, how)
+            results |= delivered.results
+            stop = delivered.stop
+            if isinstance(stop, HookContractError):
+                fail(f"{hook} breaks the contract: {stop}")
+        return Outcome(results=results, stop=stop, errors=errors)
 
     def written(self, changes: Sequence[Change]) -> Outcome:
         """Write a chunk that must succeed."""

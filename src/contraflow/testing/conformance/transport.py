@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from contraflow.testing.conformance.base import ConformanceBase
 from contraflow.testing.conformance.bench import Bench, Outcome, expect
 from contraflow.testing.faults import FaultKind
@@ -51,6 +53,14 @@ class TransportChecks(ConformanceBase):
         """An answer that ends in the middle: the work was done."""
         changes, outcome = self._lost(bench, FaultKind.TRUNCATED)
         self._in_doubt(bench, changes, outcome)
+
+    @pytest.mark.parametrize("kind", ["status", "reset"])
+    def test_a_failure_in_the_middle_of_a_chunk(self, bench: Bench, kind: str) -> None:
+        """Where a chunk takes several requests, and the second one fails: what was written before it stays written."""
+        changes = bench.new(3)
+        with bench.fault(FaultKind(kind), status=429, after=1, may_miss=True):
+            outcome = bench.write(changes)
+        bench.expect_words(changes, outcome, "written", "deferred", *(["unknown"] if kind == "reset" else []))
 
     def test_it_recovers_in_the_same_run(self, bench: Bench) -> None:
         """After a broken connection the same resource serves the next chunk, or the next run does."""
