@@ -81,8 +81,22 @@ def test_no_broken_connector_passes_and_most_fail_little_else(tmp_path: Path) ->
         assert len(failed) < len(set(names_of_tests())) / 2, f"{name} is broken in more than one way: {failed}"
 
 
-def test_the_table_in_the_documentation() -> None:
-    rows = [f"| {flaw.words.rstrip('.')} | `{flaw.test}` |" for flaw in FLAWS]
+def suite_rows() -> list[str]:
+    """The suite's tests in the documentation: in the order in which they run, each with its docstring."""
+    classes = [each for each in reversed(ConnectorConformance.__mro__) if each.__module__.startswith("contraflow")]
+    tests = [value for each in classes for name, value in vars(each).items() if name.startswith("test_")]
+    return [f"| `{test.__name__}` | {' '.join(test.__doc__.replace('``', '`').split())} |" for test in tests]
+
+
+def flaw_rows() -> list[str]:
+    """The broken connectors in the documentation."""
+    return [f"| {flaw.words.rstrip('.')} | `{flaw.test}` |" for flaw in FLAWS]
+
+
+@pytest.mark.parametrize(
+    ("heading", "rows"), [("| test | what", suite_rows()), ("| a connector that is broken", flaw_rows())]
+)
+def test_the_tables_in_the_documentation(heading: str, rows: list[str]) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    table = text[text.index("| a connector that is broken") :].partition("\n\n")[0].splitlines()[2:]
+    table = text[text.index(heading) :].partition("\n\n")[0].splitlines()[2:]
     assert table == rows, "write this table:\n" + "\n".join(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from contraflow_hookspecs import ExportJob, JobExecution
 if TYPE_CHECKING:
     from contraflow.testing.recorder import Recorder
     from contraflow.testing.source import SourceTables
+
+
+_log = logging.getLogger("contraflow.testing")
 
 
 @attrs.define(eq=False)
@@ -122,7 +126,10 @@ class TemporaryProject:
             name = integration or self._only_one(project)
             if "ids" not in request:
                 request.setdefault("everything", True)
-            return project.sync(name, **request)
+            execution = project.sync(name, **request)
+        for error in execution.errors:
+            _log.warning("%s: %s", name, error)  # pytest shows it where an assertion fails
+        return execution
 
     def close(self) -> None:
         """Close what was opened."""

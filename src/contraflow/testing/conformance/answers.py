@@ -118,7 +118,7 @@ class AnswerChecks(ConformanceBase):
         changes = bench.new(2)
         with bench.fault(FaultKind.PAGE, apply=True):
             outcome = bench.write(changes)
-        bench.expect_words(changes, outcome, "unknown", "written")
+        bench.expect_words(changes, outcome, "unknown", "written", "deferred", "systemic")
 
     @pytest.mark.parametrize("status", [302, 307])
     def test_a_redirect_to_another_host_is_not_followed(self, bench: Bench, status: int) -> None:
