@@ -59,6 +59,7 @@ class Plugins:
         self._manager.add_hookspecs(specs)
         self._records: dict[str, PluginRecord] = {}
         self._aliases: dict[str, str] = {}
+        self._monitored = False
         self._disabled = frozenset(disabled)
         self._discover(None if only is None else frozenset(only))
 
@@ -230,7 +231,7 @@ class Plugins:
             raise PluginError(
                 f"plugin '{name}' implements {hook} only as a wrapper" if wrapper else f"plugin '{name}' has no {hook}"
             )
-        return _direct(caller, hook) or caller
+        return caller if self._monitored else _direct(caller, hook) or caller
 
     def source_digest(self, name: str) -> str | None:
         """A digest of the source of the module in which the named plugin is written; ``None`` where there is none."""
@@ -343,7 +344,7 @@ class Plugins:
         return notify
 
     def monitor(self, note: Callable[[str, Sequence[str], Mapping[str, Any], Any, BaseException | None], None]) -> None:
-        """Let a function see every hook call from now on, after it: for tests.
+        """Let a function see every hook call from now on, after it, by callers that are asked for from now on: for tests.
 
         Args:
             note: Is given the hook, the names of the plugins called, the arguments, and what was answered or raised.
@@ -359,6 +360,7 @@ class Plugins:
                 (result,) = result  # of a hook that anybody may answer, and one did
             note(hook, [impl.plugin_name for impl in impls], arguments, result, error)
 
+        self._monitored = True
         self._manager.add_hookcall_monitoring(lambda hook, impls, arguments: None, after)
 
     def _ask(self, hook: str, name: str, **arguments: Any) -> Any:
