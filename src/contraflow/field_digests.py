@@ -9,6 +9,7 @@ The salt keeps digests of two ledgers, and of two items of one ledger, from bein
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import xxhash
@@ -25,17 +26,22 @@ def salt_of(ledger: str) -> int:
     return _digest(ledger.encode())
 
 
-def field_digests(key_text: str, data: str | bytes, salt: int) -> dict[str, int]:
+def field_digests(
+    key_text: str, data: str | bytes, salt: int, own_values: Mapping[str, Any] | None = None
+) -> dict[str, int]:
     """The digest of each field.
 
     Args:
         key_text: Canonical text of the item's key.
-        data: The payload in canonical form (:func:`contraflow.fingerprint.canonical`).
+        data: The payload in canonical form (:func:`contraflow.fingerprint.canonical_form`).
         salt: From :func:`salt_of`.
+        own_values: The payload itself, if its canonical form spells its very own values.
     """
-    item_salt = _digest(key_text.encode(), salt)
+    digest, dumps = _digest, orjson.dumps
+    item_salt = digest(key_text.encode(), salt)
     # Nested mappings come out of the canonical form in its order, and go back in the same.
-    return {name: _digest(orjson.dumps(value), item_salt) for name, value in orjson.loads(data).items()}
+    values = orjson.loads(data) if own_values is None else own_values
+    return {name: digest(dumps(value), item_salt) for name, value in values.items()}
 
 
 def emptied(before: str, key_text: str, data: str | bytes, salt: int) -> frozenset[str]:

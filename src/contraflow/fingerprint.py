@@ -27,6 +27,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 """Deepest nesting of one payload."""
 
+_BLAKE2B = hashlib.blake2b(digest_size=16)
 _PREFIX = "fp1:"  # Names this canonical form, so that a later one can be told from it.
 TAG = "\x00"
 """Begins the key of a tagged value; keys of payloads may not contain it."""
@@ -43,23 +44,32 @@ def fingerprint(payload: Mapping[str, Any]) -> str:
 
 def fingerprint_of(data: bytes) -> str:
     """Hash a canonical form."""
-    return _PREFIX + hashlib.blake2b(data, digest_size=16).hexdigest()
+    digest = _BLAKE2B.copy()  # quicker than a new one
+    digest.update(data)
+    return _PREFIX + digest.hexdigest()
 
 
 def canonical(payload: Mapping[str, Any]) -> bytes:
     """Bring a payload into its canonical form: UTF-8 text, which :func:`contraflow.payloads.decode_payload` reads.
+
+    Raises what :func:`canonical_form` does.
+    """
+    return canonical_form(payload)[0]
+
+
+def canonical_form(payload: Mapping[str, Any]) -> tuple[bytes, bool]:
+    """A payload's canonical form, and whether that spells the payload's very own values, in whatever order.
 
     Raises:
         ItemError: The payload holds something that no fingerprint is defined for: a key that is not text, NaN or an
             infinity, a lone surrogate, a value of an unknown type; or it is larger than :data:`MAX_BYTES` or deeper than
             :data:`MAX_DEPTH`. The reason names the field, never the value.
     """
-    data = _encode_flat(payload)
-    if data is None:
-        data = _encode_any(payload)
+    flat = _encode_flat(payload)
+    data = _encode_any(payload) if flat is None else flat
     if len(data) > MAX_BYTES:
         raise ItemError(f"the payload has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed", code="payload_size")
-    return data
+    return data, flat is not None
 
 
 def _encode(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contraflow_hookspecs import Action, Change, Deferred, Idempotency, Rejected, Unknown, Written
+from contraflow_hookspecs import Action, Change, Deferred, Idempotency, Item, Rejected, Unknown, Written, hookimpl
 
 
 def rows(shop: Any, columns: str, where: str = "1") -> list[tuple[Any, ...]]:
@@ -252,3 +252,28 @@ def test_a_resumed_run_sends_what_the_interrupted_one_skipped(shop) -> None:
     shop.remote.answer = lambda changes, _: shop.remote.store(changes)
     assert shop.sync().counts.get("deferred", 0) == 0
     assert rows(shop, "status") == [("written",)] * 3
+
+
+def test_an_item_read_twice_over_the_edge_of_a_page_ends_as_its_last_version(shop) -> None:
+    """The second version is what the remote holds already; the first, which waits in the chunk, must not be sent then."""
+
+    class Reader:
+        versions: tuple[tuple[int, str], ...] = ((1, "a"), (2, "b"), (3, "c"))
+
+        @hookimpl
+        def read_items(self, context: Any) -> Any:
+            return (Item(key=(key,), entity={"name": name}) for key, name in self.versions)
+
+    reader = Reader()
+    shop.plugins["reader"] = reader
+    shop.reader = "reader"
+    shop.parameters["batch_size"] = 2
+    shop.sync()
+    reader.versions = ((1, "z"), (2, "b"), (1, "a"), (3, "c"))
+    execution = shop.sync()
+    assert counts(execution) == {"read": 4, "unchanged": 3, "coalesced": 1}
+    assert shop.remote.records[(1,)] == {"name": "a"}
+    reader.versions = ((1, "z"), (2, "y"), (1, "a"), (3, "c"))
+    execution = shop.sync()
+    assert counts(execution) == {"read": 4, "unchanged": 1, "written": 3, "updated": 3}
+    assert shop.remote.records == {(1,): {"name": "a"}, (2,): {"name": "y"}, (3,): {"name": "c"}}

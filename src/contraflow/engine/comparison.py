@@ -23,6 +23,7 @@ from contraflow.engine.preparation import NO_KEY, Preparation, Prepared
 from contraflow.ledger import ItemState, ItemStatus, Ledger, NewConflict
 from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
 
+_DELETE = Operation.DELETE  # looked up for each item it would take long
 _MOST_ITEMS_PER_CHANGE = 10
 
 
@@ -140,27 +141,36 @@ class Comparison:
 
     def _cut(self, stream: Iterator[Prepared]) -> Generator[Chunk, None, None]:
         chunk = Chunk()
+        longest = self.chunk_size * _MOST_ITEMS_PER_CHANGE
+        may_pass = not self.force and not self.memory.keeps_payloads
         while page := list(islice(stream, self.page_size)):
-            self._states = self.ledger.item_states(self.stream_id, [item.key_text for item in page])
+            known = self.ledger.confirmed(self.stream_id, [item.key_text for item in page])
+            doubtful = {
+                item.key_text
+                for item in page
+                if item.key_text in known
+                and (known[item.key_text] != item.fingerprint or item.key_text in chunk.intended or not may_pass)
+            }
+            self._states = self.ledger.item_states(self.stream_id, list(doubtful))
             for item in page:
-                self._add(chunk, item)
                 chunk.size += 1
                 if item.position is not None:
                     chunk.position = item.position or chunk.position
                 elif item.key != NO_KEY:
                     chunk.position = item.key
-                if self._is_full(chunk):
+                if item.key_text in doubtful or item.key_text not in known:
+                    self._add(chunk, item)
+                else:  # most items of most runs: the remote holds this very version, and there is nothing to learn of it
+                    chunk.counts["unchanged"] += 1
+                if (
+                    len(chunk.intended) >= self.chunk_size
+                    or len(chunk.rejected) >= self.chunk_size
+                    or chunk.size >= longest
+                ):
                     yield chunk
                     chunk = Chunk()
         if chunk.size:
             yield chunk
-
-    def _is_full(self, chunk: Chunk) -> bool:
-        return (
-            len(chunk.intended) >= self.chunk_size
-            or len(chunk.rejected) >= self.chunk_size
-            or chunk.size >= self.chunk_size * _MOST_ITEMS_PER_CHANGE
-        )
 
     def _add(self, chunk: Chunk, item: Prepared) -> None:
         key_text = item.key_text
@@ -220,7 +230,7 @@ class Comparison:
     def _note_unchanged(self, chunk: Chunk, item: Prepared, state: ItemState | None) -> None:
         if state is None:
             return
-        settled: ItemStatus = "deleted" if item.operation is Operation.DELETE else "written"
+        settled: ItemStatus = "deleted" if item.operation is _DELETE else "written"
         if state.status != settled:
             chunk.restored.append(state._replace(status=settled, pending=None, retry_at=None))
         elif item.operation is Operation.UPSERT and (known := self.memory.learn(state, item.canonical)) is not None:
@@ -236,8 +246,9 @@ class Comparison:
         digest = self._base.copy()
         # The fingerprint tells a removal, too.
         digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
-        is_delete = item.operation is Operation.DELETE
-        kept = NOTHING if is_delete else self.memory.of(item.key_text, item.canonical, state)
+        is_delete = item.operation is _DELETE
+        own_values = item.payload if item.is_plain else None
+        kept = NOTHING if is_delete else self.memory.of(item.key_text, item.canonical, state, own_values)
         change = Change(
             key=item.key,
             operation=item.operation,
@@ -257,12 +268,13 @@ class Comparison:
             item.canonical,
             kept.digests,
             kept.payload,
-            modified=item.modified,
+            None,
+            item.modified,
         )
 
 
 def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:
-    if item.operation is Operation.DELETE:
+    if item.operation is _DELETE:
         # Only what we have sent is ours to remove.
         return state is None or state.status == "deleted" or (state.fingerprint is None and state.status != "in_doubt")
     return state is not None and state.fingerprint == item.fingerprint and state.status != "in_doubt"

@@ -138,7 +138,9 @@ def _check(changes: Sequence[Change], answer: Any, call: Call) -> Delivered:
     results: dict[Key, WriteResult] = {}
     stop: HookContractError | None = None
     for result in answer:
-        if not isinstance(result, _RESULTS):
+        if type(result) is Written and type(result.key) is tuple and result.key in due and result.key not in results:
+            results[result.key] = result  # nearly all of them
+        elif not isinstance(result, _RESULTS):
             stop = stop or broken(describe(result), "Written, Rejected, Deferred, Unknown, Conflict or Gone")
         elif (flaw := _flaw_of(result)) is not None:
             stop = stop or broken(*flaw)

@@ -78,10 +78,11 @@ class CircuitBreaker:
         Raises:
             TransientError: The remote answers nothing that could be believed, or wants to be left alone.
         """
-        fates = [isinstance(result, Unknown | Deferred) for result in results]
-        if not fates:
+        results = list(results)
+        if not results:
             return
-        self._in_a_row = self._in_a_row + 1 if all(fates) else 0
+        all_uncertain = all(isinstance(result, (Unknown, Deferred)) for result in results)
+        self._in_a_row = self._in_a_row + 1 if all_uncertain else 0
         if self._in_a_row >= self.most:
             raise TransientError(
                 f"no item of {self._in_a_row} chunks in a row has surely arrived: the remote seems to be down"

@@ -13,6 +13,8 @@ from contraflow.ledger import Intent, IntentItem, ItemState, decode_key
 from contraflow.payloads import decode_payload
 from contraflow_hookspecs import Change, Key, Operation, Unknown, WriteResult
 
+_UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up for each item they would take long
+
 
 @attrs.define
 class InFlight:
@@ -56,7 +58,7 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
     change = intended.change
     return IntentItem(
         intended.key_text,
-        change.operation.value,
+        _DELETE if change.operation is Operation.DELETE else _UPSERT,
         intended.generation,
         intended.fingerprint,
         change.idempotency_key,

@@ -46,15 +46,22 @@ class Memory:
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_salt", salt_of(self.ledger_id))
 
-    def of(self, key_text: str, canonical: str, prior: ItemState | None) -> Remembered:
+    def of(
+        self,
+        key_text: str,
+        canonical: str,
+        prior: ItemState | None,
+        own_values: Mapping[str, Any] | None = None,
+    ) -> Remembered:
         """What is to be remembered of a payload.
 
         Args:
             key_text: The item's key.
             canonical: The payload in canonical form.
             prior: What the ledger knows of the item so far.
+            own_values: The payload itself, if its canonical form spells its very own values.
         """
-        digests = field_digests(key_text, canonical, self._salt)
+        digests = field_digests(key_text, canonical, self._salt, own_values)
         changed = _differing(prior, digests)
         return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
 

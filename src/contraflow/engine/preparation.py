@@ -15,10 +15,11 @@ import attrs
 from contraflow.contract import describe
 from contraflow.engine.moments import moment_of
 from contraflow.errors import ContraflowError, HookContractError
-from contraflow.fingerprint import canonical, fingerprint_of
+from contraflow.fingerprint import canonical_form, fingerprint_of
 from contraflow.ledger import encode_key, encode_position
 from contraflow_hookspecs import ConnectorError, IdFilter, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
+_UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item they would take long
 DELETED = "deleted"
 """Stands for the fingerprint of an item that is to be removed."""
 
@@ -43,6 +44,8 @@ class Prepared(NamedTuple):
     """Where to read on behind the item: ``None`` for its key, ``()`` if it does not stand in the order of reading."""
     modified: datetime | None = None
     """When the entity was changed last, where the step asks for it."""
+    is_plain: bool = False
+    """Whether the canonical form spells the payload's very own values."""
 
 
 class StageFailedError(ContraflowError):
@@ -171,7 +174,7 @@ class Preparation:
             key_text = encode_key(key)
         except ValueError as error:
             return _rejected(NO_KEY, f"the key cannot be kept: {error}", "key")
-        if item.operation is Operation.DELETE:
+        if item.operation is _DELETE:
             if not self.can_delete:
                 return _rejected(key, "the connector declares that its remote cannot delete", "delete")
             return Prepared(key, key_text, Operation.DELETE, {}, DELETED, None)
@@ -184,16 +187,18 @@ class Preparation:
                 return Prepared(key, key_text, Operation.UPSERT, None, "", None)
             if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
-            data = canonical(payload)
+            data, is_plain = canonical_form(payload)
             prepared = Prepared(
                 key,
                 key_text,
-                Operation.UPSERT,
+                _UPSERT,
                 payload,
                 fingerprint_of(data),
                 None,
                 data.decode(),
-                modified=None if self.modified_column is None else moment_of(item, self.modified_column),
+                None,
+                None if self.modified_column is None else moment_of(item, self.modified_column),
+                is_plain,
             )
         except ItemError as error:
             return Prepared(

@@ -25,6 +25,7 @@ from contraflow_hookspecs import (
     Written,
 )
 
+_DELETE, _CREATED = Operation.DELETE, Action.CREATED  # looked up for each item they would take long
 _LONGEST_REASON = 1000
 _MOST_NOTES = 3  # of one outcome in one settlement: more would tell nothing new
 
@@ -163,7 +164,7 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
 
 def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
     """Record a written item; what the remote did with it."""
-    prior, deleted = intended.prior, intended.change.operation is Operation.DELETE
+    prior, deleted = intended.prior, intended.change.operation is _DELETE
     if deleted:
         # A deleted record's id and version are no longer the remote's.
         state = ItemState(intended.key_text, "deleted", intended.generation)
@@ -179,7 +180,7 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
             result.remote_version,
             intended.digests,
             intended.payload,
-            _names(intended.change.changed),
+            None if intended.change.changed is None else _names(intended.change.changed),
             None,
             intended.kept,
         )
@@ -190,7 +191,7 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
         return result.action
     if deleted:
         return Action.DELETED
-    return Action.CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
+    return _CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
 
 
 def _unconfirmed(intended: Intended, status: ItemStatus, retry_at: float | None = None) -> ItemState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence, Set
 from contextlib import closing
+from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Protocol
@@ -24,8 +25,11 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     func,
+    literal_column,
     null,
     select,
 )
@@ -36,6 +40,13 @@ from contraflow.ledger.text import is_storable, storable
 
 _FIELDS = ItemState._fields
 _SELECTED = [item_state.c[name] for name in _FIELDS]
+_CONFIRMED = case(
+    (
+        and_(item_state.c.status == literal_column("'written'"), item_state.c.digests.is_not(None)),
+        item_state.c.fingerprint,
+    )
+)
+_make_state = partial(tuple.__new__, ItemState)  # ItemState._make counts the fields of each, which are those selected
 _remote_texts = itemgetter(_FIELDS.index("remote_id"), _FIELDS.index("remote_version"))
 
 
@@ -44,6 +55,9 @@ class ItemStore(Protocol):
 
     def read(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
         """The states of those of ``keys`` that have one."""
+
+    def confirmed(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, str | None]:
+        """The fingerprints of those of ``keys`` that have a state; ``None`` unless it is written, with its fields known."""
 
     def write(self, connection: Connection, stream_id: int, execution_id: int, states: Sequence[ItemState]) -> None:
         """Insert or replace ``states``."""
@@ -76,14 +90,22 @@ class _SqliteItems:
             item_state.c.stream_id == bindparam("stream_id"), item_state.c.key.in_(_each(bindparam("keys")))
         )
         self._select = str(query.compile(dialect=dialect))
+        self._select_confirmed = str(query.with_only_columns(item_state.c.key, _CONFIRMED).compile(dialect=dialect))
         self._dialect = dialect
         self._upserts: dict[frozenset[str], str] = {}
 
-    def read(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
+    def confirmed(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, str | None]:
+        return dict(self._rows(connection, self._select_confirmed, stream_id, keys))
+
+    def _rows(self, connection: Connection, query: str, stream_id: int, keys: Sequence[str]) -> list[tuple[Any, ...]]:
         # The driver's own cursor: SQLAlchemy's rows would take as long to make as SQLite takes to find them.
         with closing(connection.connection.cursor()) as cursor:
-            cursor.execute(self._select, (stream_id, orjson.dumps(keys).decode()))
-            return {state.key: state for state in map(ItemState._make, cursor.fetchall())}
+            cursor.execute(query, (stream_id, orjson.dumps(keys).decode()))
+            return list(cursor.fetchall())
+
+    def read(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
+        rows = self._rows(connection, self._select, stream_id, keys)
+        return dict(zip(map(itemgetter(0), rows), map(_make_state, rows), strict=True))
 
     def write(self, connection: Connection, stream_id: int, execution_id: int, states: Sequence[ItemState]) -> None:
         columns = dict(zip(_FIELDS, zip(*storable_states(states), strict=True), strict=True))
@@ -105,6 +127,11 @@ class _SqliteItems:
 class _PostgresqlItems:
     def __init__(self) -> None:
         self._upsert = _postgresql_upsert()
+
+    def confirmed(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, str | None]:
+        query = select(item_state.c.key, _CONFIRMED)
+        query = query.where(item_state.c.stream_id == stream_id, self.among(item_state.c.key, keys))
+        return {key: fingerprint for key, fingerprint in connection.execute(query)}  # noqa: C416 - rows are no tuples
 
     def read(self, connection: Connection, stream_id: int, keys: Sequence[str]) -> dict[str, ItemState]:
         query = select(*_SELECTED).where(item_state.c.stream_id == stream_id, self.among(item_state.c.key, keys))

@@ -143,6 +143,16 @@ class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditin
         with self._database.read() as connection:
             return self._items.read(connection, stream_id, keys)
 
+    def confirmed(self, stream_id: int, keys: Sequence[str]) -> dict[str, str | None]:
+        """The fingerprints of what the remote holds of those items with the canonical texts ``keys`` that are known.
+
+        ``None`` for an item of which :meth:`item_states` has more to tell: it is not at rest, or its fields are not known.
+        """
+        if not keys:
+            return {}
+        with self._database.read() as connection:
+            return self._items.confirmed(connection, stream_id, keys)
+
     def mapping(self, stream_id: int) -> Any:
         """What turned entities into payloads when all of a stream's items were last compared; ``None`` if never."""
         with self._database.read() as connection:

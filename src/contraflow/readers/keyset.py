@@ -108,7 +108,7 @@ def read_in_key_order(source: Source, selection: Selection, after: Key | None, p
         refuse_null(source, selection)
     while True:
         rows = fetch(source, selection, first if after is None else following, order.parameters(after))
-        keys = [selection.key_of(row) for row in rows]
+        keys = selection.keys_of(rows)
         if keys:
             check_page(selection, keys, after)
         for key, row in zip(keys[:page_size], rows, strict=False):

@@ -27,14 +27,24 @@ class Selection:
     statement: sa.Select[Any]
     key: tuple[sa.ColumnElement[Any], ...]
     shape: KeyShape
-    key_of: Callable[[Any], Key]
-    """The key of a row, or of an instance."""
+    values_of: Callable[[Any], Any]
+    """The key of a row, or of an instance: a tuple of several values, or the only one as it is."""
     mapped: bool
     """Its results are mapped instances rather than rows."""
     unique: bool
     """The database keeps two rows from having one key."""
     nullable: bool
     """A key column may hold NULL, as far as can be known."""
+
+    def key_of(self, row: Any) -> Key:
+        """The key of a row, or of an instance."""
+        values = self.values_of(row)
+        return values if len(self.key) > 1 else (values,)
+
+    def keys_of(self, rows: Sequence[Any]) -> list[Key]:
+        """The keys of many."""
+        values = map(self.values_of, rows)
+        return list(values) if len(self.key) > 1 else list(zip(values))
 
     def fetch(self, source: Source, statement: sa.Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
         """The rows or instances of a statement made from this one; nothing stays open.
@@ -58,7 +68,7 @@ def entity_selection(entity: Entity, options: Sequence[ORMOption] = ()) -> Selec
     names = [str(column.key) for column in entity.key]
     return Selection(
         statement=sa.select(entity.mapper.class_).options(*options),
-        key_of=_tuples(attrgetter(*names), len(names)),
+        values_of=attrgetter(*names),
         mapped=True,
         nullable=any(map(entity.is_nullable, entity.key)),
         **common,
@@ -81,13 +91,8 @@ def row_selection(
         statement=sa.select(selectable),
         key=key,
         shape=shape,
-        key_of=_tuples(itemgetter(*(names.index(str(column.key)) for column in key)), len(key)),
+        values_of=itemgetter(*(names.index(str(column.key)) for column in key)),
         mapped=False,
         unique=unique,
         nullable=nullable,
     )
-
-
-def _tuples(getter: Callable[[Any], Any], size: int) -> Callable[[Any], Key]:
-    """Getters of the operator module give a tuple only for several values."""
-    return getter if size > 1 else lambda row: (getter(row),)
