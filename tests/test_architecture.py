@@ -18,6 +18,8 @@ FLOORS: dict[str, int] = {
     "__main__": 6,
     "project": 5,
     "records": 5,
+    "plans": 5,
+    "preparing": 5,
     "check": 5,
     "reviews": 5,
     "json_schema": 5,

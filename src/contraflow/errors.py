@@ -4,6 +4,7 @@
 
     ContraflowError            exit code 1
     ├── ConfigError            2   what the user wrote cannot be honoured; carries every problem found
+    ├── PlanError              2   a plan cannot be applied: edited, old, of something else, or applied before
     ├── PluginError            2   a plugin cannot be loaded, or breaks the contract at registration
     ├── SourceError            1   the source database cannot be reached or read
     ├── LedgerError            6   the ledger cannot be opened, trusted or written
@@ -29,6 +30,12 @@ class ContraflowError(Exception):
 
 class PluginError(ContraflowError):
     """A plugin cannot be loaded, or breaks the contract at registration."""
+
+    exit_code = 2
+
+
+class PlanError(ContraflowError):
+    """A plan cannot be applied: it was edited, is old, of something else, or was applied before."""
 
     exit_code = 2
 

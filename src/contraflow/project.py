@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,6 @@ from contraflow.errors import ConfigError, ContraflowError, Problem, RestoredLed
 from contraflow.plugins import Plugins
 from contraflow.records import Records
 from contraflow.redaction import Redactor
-from contraflow.step_check import step_problems
 from contraflow_hookspecs import JobExecution, Key
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, Ledger
+    from contraflow.plans import Plan
     from contraflow.reviews import ConflictView
     from contraflow.source import Source
 
@@ -368,49 +368,76 @@ class Project(Records):
             RequestRecordedError: The same, but the request was for certain ids: that process carries it out afterwards.
             FencedError: Another process has taken over, since this one seemed to be dead.
         """
-        from contraflow.engine.limits import check_approvals
-        from contraflow.engine.request import RunRequest, step_requests
-        from contraflow.engine.run import Synchronisation
-        from contraflow.engine.step import Observers
-        from contraflow.engine.stopping import StopRequest
-        from contraflow.readers.loading import explain_lazy_load
+        from contraflow.engine.request import RunRequest
+        from contraflow.preparing import prepare, synchronisation
 
-        configured = self.integration(integration)
-        if not configured.enabled:
-            raise ConfigError(
-                Problem(
-                    message=f"integration '{integration}' is disabled",
-                    location=configured.location,
-                    found="enabled: false",
-                    expected="enabled: true, to synchronise it",
-                )
-            )
-        check_approvals(approve)
-        runnable = self.assemble(configured, self.job_name(configured, job))
-        merged = self.plugins.configure(runnable.name, parameters or {})
-        run = RunRequest(ids=ids, everything=everything, parameters=merged, steps=steps, force=force)
-        if self.source is not None:
-            with self.source.connect():  # before anything is recorded
-                pass
-        requests = step_requests(runnable, run, self.source)
-        given = {each.step.key: each.parameters for each in requests}
-        problems = list(step_problems(runnable, self.plugins, self.source, self.redact, given))
-        if problems:
-            raise ConfigError(*problems)
-        return Synchronisation(
-            job=runnable,
-            ledger=self.ledger(),
-            source=self.source,
-            redact=self.redact,
-            observers=Observers.of(self.plugins),
-            now=self._now,
-            explain=explain_lazy_load,
-            stop=stop if stop is not None else StopRequest(),
-            wait=wait,
-            resume=resume,
-            lease_lifetime=self.lease_lifetime,
-            approvals=approve,
-        ).run(run, requests)
+        asked = RunRequest(ids=ids, everything=everything, parameters=parameters or {}, steps=steps, force=force)
+        run = prepare(self, integration, asked, job=job, approvals=approve)
+        return synchronisation(self, run, now=self._now, stop=stop, wait=wait, resume=resume, approvals=approve).run(
+            run.request, run.steps
+        )
+
+    def plan(
+        self,
+        integration: str,
+        *,
+        ids: Any = None,
+        everything: bool = False,
+        job: str | None = None,
+        steps: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+        force: bool = False,
+        values: bool = False,
+        stop: StopRequest | None = None,
+    ) -> Plan:
+        """Say what :meth:`sync` would do, and do nothing: no lease is taken, nothing is written anywhere.
+
+        Args:
+            values: Whether to note the values of all fields that would be sent, and not only where old ones are remembered.
+            stop: Set it to end early.
+
+        The others are those of :meth:`sync`.
+
+        Returns:
+            The plan; close it, or use ``with``.
+
+        Raises:
+            ContraflowError: As :meth:`sync`; or a stage failed.
+        """
+        from contraflow.engine.request import RunRequest
+        from contraflow.plans import make_plan
+
+        asked = RunRequest(ids=ids, everything=everything, parameters=parameters or {}, steps=steps, force=force)
+        return make_plan(self, integration, asked, job=job, values=values, now=self._now, stop=stop)
+
+    def apply(
+        self,
+        plan: str | os.PathLike[str],
+        *,
+        max_age: timedelta = timedelta(days=7),
+        approve: Sequence[str] = (),
+        wait: bool = False,
+        stop: StopRequest | None = None,
+    ) -> JobExecution:
+        """Do what a plan file says, and nothing else. An item that is no longer as the plan saw it is left out.
+
+        Args:
+            plan: The file, as ``Plan.save`` wrote it.
+            max_age: How old it may be.
+            approve: As for :meth:`sync`.
+            wait: Whether to wait while another process runs the job.
+            stop: Set it to end after the chunks in hand; the same plan goes on then.
+
+        Returns:
+            The execution, also when it failed.
+
+        Raises:
+            PlanError: The file is no plan, was edited, is too old, of something else, or was applied before.
+            ContraflowError: As :meth:`sync`.
+        """
+        from contraflow.plans import apply_plan
+
+        return apply_plan(self, plan, max_age=max_age, approvals=approve, now=self._now, wait=wait, stop=stop)
 
     def item_keys(self, integration: str, job: str, step: str, ids: Any) -> tuple[Key, ...]:
         """Read ids as a step of a job does.

@@ -17,6 +17,7 @@ LEDGER = 6
 GUARDED = 7
 CONFLICTS = 8
 DRIFTED = 9
+CHANGES = 10
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
@@ -33,6 +34,7 @@ MEANINGS: Mapping[int, str] = {
     GUARDED: "a guard stopped the run: see what it would have done, and release it with --approve if it is meant",
     CONFLICTS: "done, but records changed at the remote wait for a decision: see `contraflow conflicts`",
     DRIFTED: "the remote differs from what it last confirmed: see `contraflow drift --repair`",
+    CHANGES: "of `plan --exit-code`: there is something to do",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
     INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",

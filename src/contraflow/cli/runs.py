@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ from contraflow.cli.output import indented, plain, print_table
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
+    from contraflow.cli.progress import Resumptions
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
+    from contraflow.project import Project
     from contraflow_hookspecs import JobExecution
 
 _COLUMNS = (
@@ -28,6 +31,7 @@ _COLUMNS = (
     "conflict",
     "deferred",
     "in_doubt",
+    "drifted",
     "missing",
 )
 
@@ -49,6 +53,35 @@ def in_order() -> Iterator[StopRequest]:
             code = INTERRUPTED if str(error).startswith("interrupted") else TERMINATED
             click.echo("Stopped before the run began.", err=True)
             sys.exit(code)
+
+
+def parameter(pair: str) -> tuple[str, Any]:
+    """``name=value``; a value that is JSON is taken as such, any other as text."""
+    name, equals, value = pair.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"found '{pair}', expected NAME=VALUE", param_hint="-p")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+@contextmanager
+def progress(project: Project, as_json: bool) -> Iterator[Resumptions]:
+    """Show how a run gets on, and give what there is to say of where it went on."""
+    from contraflow.cli.progress import BarProgress, LineProgress, Resumptions
+
+    resumptions = Resumptions()
+    project.plugins.register(resumptions, "contraflow.resumptions", distribution="contraflow")
+    if sys.stderr.isatty():
+        with BarProgress() as bar:
+            project.plugins.register(bar, "contraflow.progress", distribution="contraflow")
+            yield resumptions
+        return
+    if not as_json:
+        lines = LineProgress(sys.stderr)
+        project.plugins.register(lines, "contraflow.progress", distribution="contraflow")
+    yield resumptions
 
 
 def summary(execution: JobExecution, promises: Sequence[Promise]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import attrs
+
 from contraflow.engine.mapping import differences_of
 from contraflow.intervals import parse_interval
 from contraflow.ledger import ItemStatus, Ledger, StreamState
-from contraflow_hookspecs import Key, StepContext
+from contraflow_hookspecs import IdFilter, Key, StepContext
 
 if TYPE_CHECKING:
     from contraflow.engine.job import StepRequest
@@ -42,6 +44,15 @@ def why_everything(step: StepRequest, stream: StreamState | None, now: datetime)
     if (now - stream.swept_at).total_seconds() >= parse_interval(sweep):
         return f"the last run that did was {sweep} ago, or longer"
     return None
+
+
+def from_cursor(step: StepRequest, stream: StreamState | None, now: datetime) -> StepRequest:
+    """A step that reads only what changed, if that is enough; otherwise everything."""
+    reason = why_everything(step, stream, now)
+    if reason is None and stream is not None:
+        return attrs.evolve(step, cursor=stream.cursor)
+    has_cursor = stream is not None and stream.cursor is not None
+    return attrs.evolve(step, filter=IdFilter(), why_everything=reason if has_cursor else None)
 
 
 def owed_keys(ledger: Ledger, stream_id: int, context: StepContext, page_size: int) -> Iterator[Sequence[Key]]:

@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.memory import Memory
 from contraflow.engine.pipeline import Pipeline
+from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
@@ -32,6 +33,7 @@ from contraflow.engine.recording import Landed, Recorder, Told
 from contraflow.engine.recovery import Recovery
 from contraflow.engine.retry import Retries
 from contraflow.engine.sending import Sender, Sent
+from contraflow.engine.spool import Planned
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
@@ -39,7 +41,7 @@ from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import StepContext, Unknown
 
-OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt")
+OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt", "drifted")
 """Every item read has exactly one of these at the end."""
 
 
@@ -82,6 +84,7 @@ class ItemLoop:
         explain: Turns an exception of the processor into words, where it knows better.
         now: The clock.
         force: Whether items are sent also if the remote holds them.
+        plan: What may be sent, by key text; ``None`` for everything that differs.
     """
 
     reader: Stage
@@ -107,6 +110,7 @@ class ItemLoop:
     explain: Callable[[BaseException, object], str | None]
     now: Callable[[], datetime]
     force: bool = False
+    plan: Mapping[str, Planned] | None = None
     _sender: Sender = attrs.field(init=False)
     _memory: Memory = attrs.field(init=False)
     _comparison: Comparison = attrs.field(init=False)
@@ -131,7 +135,7 @@ class ItemLoop:
             check=self.may_send,
         )
         self._memory = Memory(self.ledger.id, keeps_payloads=options.remembers_payloads)
-        self._comparison = Comparison(
+        self._comparison = (Comparison if self.plan is None else partial(PlannedComparison, plan=self.plan))(
             ledger=self.ledger,
             stream_id=self.record.stream_id,
             identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
@@ -212,6 +216,13 @@ class ItemLoop:
         if ids is None:
             swept = self.context.execution_id if self.compares_all else None
             self.ledger.note_read(self.lease, self.record.stream_id, cursor=preparation.reached, swept=swept)
+
+    @property
+    def drifted(self) -> Iterator[tuple[str, str]]:
+        """What a plan names and was left out, by key text, and why."""
+        if isinstance(self._comparison, PlannedComparison):
+            yield from self._comparison.drifted.items()
+            yield from ((key, "it is not read any more") for key in self._comparison.unseen())
 
     @property
     def compares_all(self) -> bool:

@@ -12,6 +12,7 @@ import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.engine.leadership import Leadership
+from contraflow.engine.spool import Planned
 from contraflow.engine.status import ExitStatus, upgrade
 from contraflow.engine.step import Observers, StepRun, in_words
 from contraflow.engine.stopping import StopRequest, StopRequestedError
@@ -40,6 +41,8 @@ class StepRequest:
     """Where the last complete one had come to, for readers of changes."""
     why_everything: str | None = None
     """Why a reader of changes has to read everything."""
+    plan: Mapping[str, Planned] | None = None
+    """What may be sent, by key text; ``None`` for everything that differs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -155,6 +158,7 @@ class JobRun:
             explain=self.explain,
             in_summary=self._in_summary(request.options.summary),
             force=request.force,
+            plan=request.plan,
             approvals=self.approvals,
             notes=() if request.why_everything is None else (f"everything was read: {request.why_everything}",),
         )

@@ -16,6 +16,7 @@ from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.memory import Memory
+from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.spool import Planned, Spool
@@ -24,6 +25,9 @@ from contraflow.ledger import Ledger
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import Change, Operation, StepContext
+
+_AFTER_ALL = 2**62
+"""Higher than the number of any execution."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +48,7 @@ class Rehearsal:
         explain: Turns an exception of the processor into words, where it knows better.
         now: The clock.
         force: Whether items are sent also if the remote holds them.
+        plan: What may be sent, by key text; ``None`` for everything that differs.
         values: Whether to note values also of records of which no earlier values are remembered.
     """
 
@@ -60,6 +65,7 @@ class Rehearsal:
     explain: Callable[[BaseException, object], str | None]
     now: Callable[[], datetime]
     force: bool = False
+    plan: Mapping[str, Planned] | None = None
     values: bool = False
 
     def run(self, spool: Spool) -> Counter[str]:
@@ -80,10 +86,10 @@ class Rehearsal:
             context=attrs.evolve(self.context, dry_run=True),
             can_delete=self.can_delete,
             explain=self.explain,
-            owed=partial(owed_keys, self.ledger, self.stream_id, self.context, self.options.batch_size),
+            owed=partial(owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size),
         )
         memory = Memory(self.ledger.id)
-        comparison = Comparison(
+        comparison = (Comparison if self.plan is None else partial(PlannedComparison, plan=self.plan))(
             ledger=self.ledger,
             stream_id=self.stream_id,
             identity=(self.ledger.id, self.context.integration, self.context.job, self.context.step),
@@ -106,6 +112,10 @@ class Rehearsal:
         if ids is not None and len(ids) > preparation.items_read:
             counts["missing"] = len(ids) - preparation.items_read
         return counts
+
+    def _at_the_end(self) -> StepContext:
+        """For the items that are owed: those that executions before this one left, and a plan comes after all of them."""
+        return attrs.evolve(self.context, execution_id=self.context.execution_id or _AFTER_ALL)
 
     def _entries(self, chunk: Chunk, memory: Memory) -> Iterator[Planned]:
         for each in chunk.intended.values():

@@ -10,18 +10,18 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import RunnableJob
-from contraflow.engine.changes import why_everything
+from contraflow.engine.changes import from_cursor
 from contraflow.engine.job import JobRun, StepRequest
 from contraflow.engine.leadership import LIFETIME, JobRunningError, Leadership, take
 from contraflow.engine.request import RunRequest, step_requests
 from contraflow.engine.step import Observers
 from contraflow.engine.stopping import StopRequest
-from contraflow.errors import ConfigError, ContraflowError
+from contraflow.errors import ConfigError, ContraflowError, PlanError
 from contraflow.ledger import Ledger, Request
 from contraflow.ledger.failures import foreign_row
 from contraflow.redaction import Redactor
 from contraflow.source import Source
-from contraflow_hookspecs import BatchStatus, IdFilter, JobExecution
+from contraflow_hookspecs import BatchStatus, JobExecution
 
 _log = logging.getLogger("contraflow.engine")
 
@@ -53,6 +53,7 @@ class Synchronisation:
         resume: Whether to go on where an interrupted execution of the same request had come to.
         lease_lifetime: Seconds without a heartbeat after which a holder is taken for dead.
         approvals: Digests of what may be done although it passes a limit.
+        plan: Digest of the plan that the steps are of, if any: it is applied once.
     """
 
     job: RunnableJob
@@ -67,6 +68,7 @@ class Synchronisation:
     resume: bool = True
     lease_lifetime: float = LIFETIME
     approvals: Sequence[str] = ()
+    plan: str | None = None
 
     def run(self, request: RunRequest, steps: Sequence[StepRequest]) -> JobExecution:
         """Run.
@@ -81,6 +83,7 @@ class Synchronisation:
         Raises:
             JobRunningError: Another process runs the job.
             RequestRecordedError: The same, but the request was for certain ids, and is recorded.
+            PlanError: The plan was applied before.
             FencedError: Another process has taken over.
             LedgerError: The ledger cannot be written.
         """
@@ -88,10 +91,18 @@ class Synchronisation:
             self.ledger.interrupt_executions(
                 leadership.lease, exit_code="UNKNOWN", reason="the process died", ended=self.now()
             )
+            self._begin_plan(leadership)
             execution = self._execute(request, steps, leadership)
+            if self.plan is not None and execution.status is BatchStatus.COMPLETED:
+                self.ledger.finish_plan(leadership.lease, self.plan, execution.id)
             if execution.status is BatchStatus.COMPLETED:
                 self._carry_out_requests(leadership)
         return execution
+
+    def _begin_plan(self, leadership: Leadership) -> None:
+        applied = None if self.plan is None else self.ledger.begin_plan(leadership.lease, self.plan)
+        if applied is not None:
+            raise PlanError(f"the plan was applied before, by execution {applied}; make a new one")
 
     def _leadership(self, request: RunRequest) -> Leadership:
         try:
@@ -144,11 +155,7 @@ class Synchronisation:
         if step.filter.ids is not None or step.step.reader is None:
             return step
         stream = self.ledger.stream(integration=self.job.integration, job=self.job.name, step=step.step.key)
-        reason = why_everything(step, stream, self.now())
-        if reason is None and stream is not None:
-            return attrs.evolve(step, cursor=stream.cursor)
-        has_cursor = stream is not None and stream.cursor is not None
-        return attrs.evolve(step, filter=IdFilter(), why_everything=reason if has_cursor else None)
+        return from_cursor(step, stream, self.now())
 
     def _from_checkpoint(self, step: StepRequest) -> StepRequest:
         if not self.resume or step.force or step.step.reader is None:

@@ -19,11 +19,11 @@ from contraflow.engine.mapping import MappingWatch
 from contraflow.engine.promise import lifetime_of, promise_of, promise_when_restored
 from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.settlement import Settled
-from contraflow.engine.spool import Spool
+from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import ContraflowError, HookContractError, LedgerError
-from contraflow.ledger import Ledger, StepRecord
+from contraflow.ledger import Ledger, StepRecord, decode_key, display_key
 from contraflow.options import StepOptions
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
@@ -39,6 +39,7 @@ from contraflow_hookspecs import (
 
 _MOST_ERRORS = 20
 _MOST_NOTES = 5
+_MOST_DRIFTED = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +85,7 @@ class StepRun:
         explain: Turns an exception of the processor into words, where it knows better.
         in_summary: Whether the step's counts belong to the job's headline.
         force: Whether items are sent also if the remote holds them.
+        plan: What may be sent, by key text; ``None`` for everything that differs.
         approvals: Digests of what may be done although it passes a limit.
         notes: What people should know of the run before it begins.
     """
@@ -102,6 +104,7 @@ class StepRun:
     explain: Callable[[BaseException, Any], str | None]
     in_summary: bool = True
     force: bool = False
+    plan: Mapping[str, Planned] | None = None
     approvals: Sequence[str] = ()
     notes: Sequence[str] = ()
     cause: BaseException | None = attrs.field(default=None, init=False)
@@ -219,6 +222,7 @@ class StepRun:
             explain=self.explain,
             now=self.now,
             force=self.force,
+            plan=self.plan,
         )
         self._rehearse(step.reader, step.processor, record)
         try:
@@ -229,6 +233,7 @@ class StepRun:
                 self._mapping.compared_all(self.context.execution_id)
         finally:
             self._counts = loop.counts
+            self._note_drifted(list(loop.drifted))
             if self._mapping.reason:
                 sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
                 self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
@@ -261,8 +266,15 @@ class StepRun:
                 explain=self.explain,
                 now=self.now,
                 force=self.force,
+                plan=self.plan,
             ).run(spool)
             limits.check(spool)
+
+    def _note_drifted(self, drifted: Sequence[tuple[str, str]]) -> None:
+        for key_text, reason in drifted[:_MOST_DRIFTED]:
+            self._errors.append(self.redact(f"{display_key(decode_key(key_text))}: drifted: {reason}"))
+        if len(drifted) > _MOST_DRIFTED:
+            self._errors.append(f"and {len(drifted) - _MOST_DRIFTED:,} more drifted")
 
     def _waiting(self, seconds: float) -> None:
         self.context.logger.warning(

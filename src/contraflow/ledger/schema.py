@@ -340,3 +340,14 @@ approval = Table(
     UniqueConstraint("digest"),
     sqlite_autoincrement=True,
 )
+
+# Plans that were applied, so that none is twice.
+plan = Table(
+    "cf_plan",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("begun", UtcDateTime, nullable=False),
+    Column("execution_id", _BIG),  # that carried it out to its end
+)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import exit_code
 from contraflow.cli.output import json_option, load_project, print_json
-from contraflow.cli.runs import in_order, print_summary, summary
+from contraflow.cli.runs import in_order, parameter, print_summary, progress, summary
 from contraflow.escaping import one_line
-
-if TYPE_CHECKING:
-    from contraflow.cli.progress import Resumptions
-    from contraflow.project import Project
 
 
 @click.command("sync", short_help="Export what a remote does not have yet, or has differently.")
@@ -78,8 +70,8 @@ def command(
     from contraflow.engine.limits import approval_named
     from contraflow.engine.run import RequestRecordedError
 
-    parameters = dict(_parameter(pair) for pair in pairs)
-    with load_project(state) as project, _progress(project, as_json) as resumptions, in_order() as stop:
+    parameters = dict(parameter(pair) for pair in pairs)
+    with load_project(state) as project, progress(project, as_json) as resumptions, in_order() as stop:
         try:
             execution = project.sync(
                 integration,
@@ -116,31 +108,3 @@ def command(
             click.echo(one_line(line))
         print_summary(execution, promises, code)
     sys.exit(code)
-
-
-def _parameter(pair: str) -> tuple[str, Any]:
-    """``name=value``; a value that is JSON is taken as such, any other as text."""
-    name, equals, value = pair.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"found '{pair}', expected NAME=VALUE", param_hint="-p")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-@contextmanager
-def _progress(project: Project, as_json: bool) -> Iterator[Resumptions]:
-    from contraflow.cli.progress import BarProgress, LineProgress, Resumptions
-
-    resumptions = Resumptions()
-    project.plugins.register(resumptions, "contraflow.resumptions", distribution="contraflow")
-    if sys.stderr.isatty():
-        with BarProgress() as bar:
-            project.plugins.register(bar, "contraflow.progress", distribution="contraflow")
-            yield resumptions
-        return
-    if not as_json:
-        lines = LineProgress(sys.stderr)
-        project.plugins.register(lines, "contraflow.progress", distribution="contraflow")
-    yield resumptions

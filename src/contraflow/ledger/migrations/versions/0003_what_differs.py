@@ -35,6 +35,7 @@ def upgrade() -> None:
     _widen_items()
     _add_approvals()
     _add_conflicts()
+    _add_plans()
 
 
 def _widen_items() -> None:
@@ -108,4 +109,16 @@ def _add_conflicts() -> None:
         sa.ForeignKeyConstraint(["stream_id"], ["cf_stream.id"], name="fk_cf_conflict_stream_id"),
         sa.UniqueConstraint("stream_id", "key", name="uq_cf_conflict_stream_id_key"),
         sqlite_autoincrement=True,
+    )
+
+
+def _add_plans() -> None:
+    op.create_table(
+        "cf_plan",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("integration", sa.Text, nullable=False),
+        sa.Column("job", sa.Text, nullable=False),
+        sa.Column("begun", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("execution_id", _BIG),
+        sa.PrimaryKeyConstraint("digest", name="pk_cf_plan"),
     )

@@ -1,0 +1,63 @@
+"""``contraflow apply``: carry out a plan."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+
+import click
+
+from contraflow.cli.app import State
+from contraflow.cli.exit_codes import exit_code
+from contraflow.cli.output import json_option, load_project, print_json
+from contraflow.cli.runs import in_order, print_summary, progress, summary
+from contraflow.escaping import one_line
+
+_AGE = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _age(context: click.Context, option: click.Parameter, value: str) -> timedelta:
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"found '{value}', expected an age such as 90m, 12h or 7d", context, option)
+    return timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
+
+
+@click.command("apply", short_help="Carry out a plan: what it says, and nothing else.")
+@click.argument("plan")
+@click.option("--max-age", callback=_age, default="7d", show_default=True, metavar="AGE", help="How old it may be.")
+@click.option(
+    "--approve",
+    "approvals",
+    multiple=True,
+    metavar="DIGEST",
+    help="Do what a guard stopped, if it is still the same; the stopped run named the digest.",
+)
+@click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
+@json_option
+@click.pass_obj
+def command(state: State, plan: str, max_age: timedelta, approvals: tuple[str, ...], wait: bool, as_json: bool) -> None:
+    """Carry out PLAN, a file that `contraflow plan --out` wrote: exactly what it says, and nothing else.
+
+    Each item of the plan is read and compared again. One that is no longer as the plan saw it, since the source or the
+    ledger has changed, is left out, counted as drifted, and named. A plan is applied once; if that is interrupted, the same
+    command goes on with it.
+    """
+    with load_project(state) as project, progress(project, as_json), in_order() as stop:
+        execution = project.apply(plan, max_age=max_age, approve=approvals, wait=wait, stop=stop)
+        integration = execution.integration
+        promises = project.promise(project.assemble(project.integration(integration), execution.job))
+        code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
+    if as_json:
+        from contraflow.engine.limits import approval_named
+
+        approve = approval_named(execution.exit_description)
+        print_json({**summary(execution, promises), "approve": approve, "exit": code})
+    else:
+        print_summary(execution, promises, code)
+        drifted = sum(step.counts.get("drifted", 0) for step in execution.steps)
+        if drifted:
+            click.echo(one_line(f"{drifted:,} drifted since the plan was made, and were left out: plan again."))
+    sys.exit(code)
