@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -282,6 +284,64 @@ def test_the_demo_exports_reads_back_and_compares_equal(kinto_venv: Path, tmp_pa
     assert_fits_a_screen_and_a_half(done)
     assert_kinto_is_gone(done.stdout)
     assert_password_is_kept(tmp_path / "run", done)
+
+
+def test_a_plan_for_kinto_is_applied_as_it_was_seen_and_what_drifted_is_left_out(
+    kinto_venv: Path, shop: Path, tmp_path: Path
+) -> None:
+    """The shop goes on while somebody looks at the plan: what changes meanwhile is not what was approved of."""
+    plan = tmp_path / "plan.json"
+    with kinto_server.running(kinto_venv, tmp_path) as kinto, kinto_records.KintoBucket(kinto, "music_shop") as bucket:
+        bucket.create(story.COLLECTIONS)
+        stage = story.Stage(shop=shop, ledger=tmp_path / "ledger.db", kinto=kinto)
+        type_in(stage, "sync", "kinto", "--all", "--step", "customers")
+        first = bucket.records("customers")
+        edit(shop, "UPDATE customer SET phone = '+1 555', company = NULL WHERE id IN (1, 5, 9)")
+        edit(shop, "INSERT INTO customer (id, first_name, last_name, email) VALUES (60, 'Ada', 'L', 'a@l.example')")
+        customers = ("kinto", "--all", "--step", "customers")
+        seen = json.loads(type_in(stage, "plan", *customers, "--out", str(plan), "--json"))
+        assert bucket.records("customers") == first, "a plan writes nothing"
+        items = {item["key"][0]: (item["operation"], item["changed"]) for item in seen["steps"][0]["items"]}
+        assert items == {
+            1: ("update", ["company", "phone"]),
+            5: ("update", ["company", "phone"]),
+            9: ("update", ["phone"]),
+            60: ("create", None),
+        }
+        approved = expected_records(shop, "customers")
+        edit(shop, "UPDATE customer SET phone = '+1 666' WHERE id IN (5, 7)")
+        edit(shop, "INSERT INTO customer (id, first_name, last_name, email) VALUES (61, 'Bob', 'M', 'b@m.example')")
+        done = json.loads(type_in(stage, "apply", str(plan), "--json"))
+        assert done["counts"] == {"read": 4, "written": 3, "created": 1, "updated": 2, "drifted": 1}
+        assert done["steps"][0]["errors"] == ["5: drifted: its content has changed since"]
+        assert bucket.records("customers") == {**approved, "5": first["5"]}
+        left = json.loads(type_in(stage, "plan", *customers, "--json"))
+        assert [item["key"] for item in left["steps"][0]["items"]] == [[5], [61], [7]]
+        refused = subprocess.run(**command(stage, "apply", str(plan)))
+        assert (refused.returncode, "was applied before" in refused.stderr) == (2, True)
+        assert kinto.password not in plan.read_text(encoding="utf-8")
+
+
+def command(stage: story.Stage, *arguments: str) -> dict[str, Any]:
+    return {
+        "args": [sys.executable, "-m", "contraflow", *arguments],
+        "cwd": EXAMPLE,
+        "env": ENVIRONMENT | stage.environment,
+        "capture_output": True,
+        "encoding": "utf-8",
+        "timeout": 120,
+    }
+
+
+def type_in(stage: story.Stage, *arguments: str) -> str:
+    done = subprocess.run(**command(stage, *arguments))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def edit(shop: Path, statement: str) -> None:
+    with closing(sqlite3.connect(shop)) as connection, connection:
+        connection.execute(statement)
 
 
 def test_ctrl_c_stops_kinto_as_well(kinto_venv: Path, tmp_path: Path) -> None:

@@ -172,6 +172,32 @@ def test_a_tasklet_is_named_and_neither_run_by_a_plan_nor_when_it_is_applied(sho
     assert ran == []
 
 
+def test_a_plan_of_a_reader_of_changes_sees_what_changed_and_what_is_owed(shop) -> None:
+    shop.sql("ALTER TABLE customer ADD COLUMN changed INTEGER; UPDATE customer SET changed = id")
+    shop.reader, shop.parameters = "entity.changed", {"cursor": "changed", "overlap": 0}
+    process = shop.remote.process
+
+    def picky(item: Any, context: Any) -> Any:
+        if item.key == (2,):
+            raise ItemError("no mail", code="no_email")
+        return process(item, context)
+
+    shop.remote.process = picky
+    shop.sync()
+    shop.remote.process = process
+    shop.sql(
+        """
+        UPDATE customer SET name = 'Cyd', changed = 9 WHERE id = 3;
+        UPDATE customer SET name = 'unseen' WHERE id = 1;
+        """
+    )
+    assert planned(shop) == [("create", (2,), None), ("update", (3,), ("changed", "name"))]
+    held = rows(shop, "cf_stream")
+    assert counts(apply(shop, save(shop))) == {"read": 2, "written": 2, "created": 1, "updated": 1}
+    assert rows(shop, "cf_stream") == held, "an apply has not read all that changed"
+    assert planned(shop) == []
+
+
 # Applied as it was planned
 
 

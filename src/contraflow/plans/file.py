@@ -77,7 +77,8 @@ def write_plan(plan: Plan, path: str | os.PathLike[str], *, redact: Redactor, va
         "content": plan.digest,
     }
     head = json.loads(json.dumps(head, default=str))
-    if redact.value(head) != head:
+    parameters = _spell(head["parameters"])
+    if redact(parameters) != parameters:
         raise PlanError("the plan cannot be saved: a parameter of the run holds a secret, which no file is to keep")
     target = Path(path)
     try:
