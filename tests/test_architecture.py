@@ -25,6 +25,7 @@ FLOORS: dict[str, int] = {
     "json_schema": 5,
     "accepting": 5,
     "drift": 5,
+    "explain": 5,
     "engine": 4,
     "assembly": 3,
     "step_check": 4,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contraflow.drift import Drift
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
+    from contraflow.explain import Explanation
     from contraflow.ledger import DeadLetter, Ledger
     from contraflow.plans import Plan
     from contraflow.reviews import ConflictView
@@ -525,3 +526,9 @@ class Project(Records):
         from contraflow.drift import drift
 
         return drift(self, integration, job=job, step=step, sample=sample, repair=repair, wait=wait, stop=stop)
+
+    def explain(self, subject: str, id: Any, *, show_values: bool = False) -> Explanation:  # noqa: A002
+        """What happened to one record, whether it is due, and what comes next (:func:`contraflow.explain.explain`)."""
+        from contraflow.explain import explain
+
+        return explain(self, subject, id, show_values=show_values)

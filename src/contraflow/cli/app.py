@@ -35,6 +35,7 @@ COMMANDS = (
     "accept-ledger",
     "drift",
     "conformance",
+    "explain",
 )
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
