@@ -104,6 +104,13 @@ class TestUpsert(Conformance):
     endpoint: ClassVar = {"upsert": {"path": "/b/records/{key}"}, "delete": {"path": "/b/records/{key}"}}
 
 
+class TestVersions(Conformance):
+    """Class A: the remote refuses a change against an older version."""
+
+    kind = "b"
+    endpoint: ClassVar = {**TestUpsert.endpoint, "version": "header:ETag", "if_match": True}
+
+
 class TestUpsertInBulk(Conformance):
     """Class B: a list of records for a list of outcomes."""
 
@@ -131,6 +138,7 @@ class TestConfirm(Conformance):
         "update": {"method": "PATCH", "path": "/c/records/{remote_id}"},
         "delete": {"path": "/c/records/{remote_id}"},
         "read": {"path": "/c/by-key/{key}"},
+        "list": {"path": "/c/records", "records": "records", "id": "remote_id"},
     }
 
 

@@ -22,10 +22,12 @@ from contraflow_hookspecs import (
     Capabilities,
     Change,
     Deferred,
+    Gone,
     Idempotency,
     Operation,
     PermanentError,
     Rejected,
+    RemoteItem,
     SystemicError,
     TransientError,
     WriteResult,
@@ -306,6 +308,126 @@ class ForgetsTheZone(Upsert):
 
 def _texts(change: Change, convert: Callable[[str], str]) -> dict[str, Any]:
     return {**change.payload, "name": change.payload["name"] and convert(change.payload["name"])}
+
+
+# What is read, put away and forgotten
+
+
+@broken("test_fetch_items_tells_what_is_held")
+class FetchesFromMemory(Confirm):
+    """Gives an empty record for each that it is to fetch."""
+
+    def fetched(self, change: Change, client: httpx.Client) -> Any:
+        record = super().fetched(change, client)
+        return record if isinstance(record, Gone) else attrs.evolve(record, payload={})
+
+
+@broken("test_fetch_items_tells_what_is_gone")
+class FetchesWhatIsGone(Confirm):
+    """Gives a record without content for one that is gone."""
+
+    def fetched(self, change: Change, client: httpx.Client) -> Any:
+        record = super().fetched(change, client)
+        return RemoteItem(key=change.key, payload={}) if isinstance(record, Gone) else record
+
+
+@broken("test_fetch_items_does_not_guess")
+class TakesSilenceForGone(Confirm):
+    """Says of records that they are gone when it cannot reach the remote."""
+
+    def fetched(self, change: Change, client: httpx.Client) -> Any:
+        try:
+            return super().fetched(change, client)
+        except TransientError:
+            return Gone(key=change.key)
+
+
+@broken("test_find_items_finds_what_is_there")
+class FindsNothing(Confirm):
+    """Finds no record."""
+
+    def found(self, change: Change, client: httpx.Client) -> list[RemoteItem]:
+        return []
+
+
+@broken("test_find_items_does_not_guess")
+class FindsNothingWithoutARemote(Confirm):
+    """Says that there is no record when it cannot reach the remote."""
+
+    def found(self, change: Change, client: httpx.Client) -> list[RemoteItem]:
+        try:
+            return super().found(change, client)
+        except TransientError:
+            return []
+
+
+@broken("test_list_items_lists_what_is_held")
+class ListsTheFirst(Confirm):
+    """Lists the first page only."""
+
+    def listed(self, client: httpx.Client) -> list[RemoteItem]:
+        return super().listed(client)[:1]
+
+
+@broken("test_list_items_does_not_end_early")
+class ListsNothingWithoutARemote(Confirm):
+    """Gives an empty list when it cannot reach the remote."""
+
+    def listed(self, client: httpx.Client) -> list[RemoteItem]:
+        try:
+            return super().listed(client)
+        except TransientError:
+            return []
+
+
+@broken("test_reading_changes_nothing[fetch_items]")
+class WritesWhatItFetches(Confirm):
+    """Writes what it is to fetch and does not find."""
+
+    def fetched(self, change: Change, client: httpx.Client) -> Any:
+        record = super().fetched(change, client)
+        if isinstance(record, Gone):
+            self.write([change], client)
+        return record
+
+
+@broken("test_reading_changes_nothing[find_items]")
+class WritesWhatItLooksFor(Confirm):
+    """Writes what it looks for and does not find."""
+
+    def found(self, change: Change, client: httpx.Client) -> list[RemoteItem]:
+        records = super().found(change, client)
+        if not records:
+            self.write([change], client)
+        return records
+
+
+@broken("test_reading_changes_nothing[list_items]")
+class MarksWhatItLists(Confirm):
+    """Changes each record that it lists."""
+
+    def listed(self, client: httpx.Client) -> list[RemoteItem]:
+        records = super().listed(client)
+        for record in records:
+            client.patch(f"/c/records/{record.remote_id}", json={"name": "seen"})
+        return records
+
+
+@broken("test_archive_items_puts_away")
+class ArchivesNothing(Confirm):
+    """Says of each record that it was put away, and does nothing."""
+
+    @hookimpl
+    def archive_items(self, items: Sequence[Change], context: Any) -> Any:
+        return [Written(key=change.key) for change in items]
+
+
+@broken("test_forget_items_forgets")
+class ForgetsHalf(Confirm):
+    """Forgets the name, and keeps the rest."""
+
+    def nothing(self) -> dict[str, Any]:
+        return {"name": None}
 
 
 # Answers

@@ -27,6 +27,7 @@ from contraflow_hookspecs import (
     Operation,
     PermanentError,
     Rejected,
+    RemoteItem,
     SystemicError,
     TransientError,
     Unknown,
@@ -280,6 +281,55 @@ class Confirm(Sound):
         if done:
             return Written(key=change.key, remote_id=None if record is None else record["remote_id"])
         return Deferred(key=change.key, reason="it is not there")
+
+    # What it can read, put away and forget
+
+    @hookimpl
+    def fetch_items(self, items: Sequence[Change], context: Any) -> Any:
+        return [self.fetched(change, context.resource) for change in items]
+
+    def fetched(self, change: Change, client: httpx.Client) -> Any:
+        response = self.read(client, f"/c/records/{change.remote_id}")
+        if response.status_code == 404:
+            return Gone(key=change.key)
+        return RemoteItem(key=change.key, remote_id=change.remote_id, payload=response.json())
+
+    @hookimpl
+    def find_items(self, items: Sequence[Change], context: Any) -> Any:
+        return [record for change in items for record in self.found(change, context.resource)]
+
+    def found(self, change: Change, client: httpx.Client) -> list[RemoteItem]:
+        response = self.read(client, f"/c/by-key/{change.key[0]}")
+        return [RemoteItem(key=change.key, remote_id=response.json()["remote_id"])] if response.is_success else []
+
+    @hookimpl
+    def list_items(self, context: Any) -> Any:
+        return self.listed(context.resource)
+
+    def listed(self, client: httpx.Client) -> list[RemoteItem]:
+        records = self.read(client, "/c/records").json()["records"]
+        return [RemoteItem(key=None, remote_id=record["remote_id"], payload=record) for record in records]
+
+    def read(self, client: httpx.Client, path: str) -> httpx.Response:
+        try:
+            return client.get(path)
+        except httpx.RequestError as error:
+            raise TransientError(f"the remote cannot be read: {type(error).__name__}") from None
+
+    @hookimpl
+    def archive_items(self, items: Sequence[Change], context: Any) -> Any:
+        return [self.patched(change, {"archived": True}, context.resource) for change in items]
+
+    @hookimpl
+    def forget_items(self, items: Sequence[Change], context: Any) -> Any:
+        return [self.patched(change, self.nothing(), context.resource) for change in items]
+
+    def nothing(self) -> dict[str, Any]:
+        return dict.fromkeys(["name", "balance", "seen"])
+
+    def patched(self, change: Change, body: Mapping[str, Any], client: httpx.Client) -> WriteResult:
+        response = client.patch(f"/c/records/{change.remote_id}", json=body)
+        return Written(key=change.key) if response.is_success else Gone(key=change.key)
 
 
 SOUND = (Upsert, Versions, Keys, Confirm)

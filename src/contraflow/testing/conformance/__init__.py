@@ -25,13 +25,21 @@ from contraflow.testing.conformance.answers import AnswerChecks
 from contraflow.testing.conformance.confidential import SecretChecks
 from contraflow.testing.conformance.contract import ContractChecks
 from contraflow.testing.conformance.promise import PromiseChecks
+from contraflow.testing.conformance.reading import ReadingChecks
 from contraflow.testing.conformance.transport import TransportChecks
 from contraflow.testing.conformance.values import ValueChecks
 from contraflow.testing.conformance.writing import WritingChecks
 
 
 class ConnectorConformance(
-    PromiseChecks, SecretChecks, TransportChecks, AnswerChecks, ValueChecks, WritingChecks, ContractChecks
+    PromiseChecks,
+    SecretChecks,
+    TransportChecks,
+    AnswerChecks,
+    ReadingChecks,
+    ValueChecks,
+    WritingChecks,
+    ContractChecks,
 ):
     """The suite. Subclass it in a test module, under a name that begins with ``Test``, and override what is yours.
 

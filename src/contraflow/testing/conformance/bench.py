@@ -26,9 +26,12 @@ from contraflow_hookspecs import (
     ConnectorError,
     Deferred,
     ExportJob,
+    Gone,
     Item,
     Key,
     Operation,
+    PermanentError,
+    RemoteItem,
     Skip,
     StepContext,
     SystemicError,
@@ -252,6 +255,45 @@ class Bench:
     def confirm(self, changes: Sequence[Change]) -> Outcome:
         """Ask what became of changes."""
         return self._call("confirm_items", changes)
+
+    def carry_out(self, hook: str, changes: Sequence[Change]) -> Outcome:
+        """Call ``archive_items`` or ``forget_items`` with a chunk."""
+        return self._call(hook, changes)
+
+    def ask(self, hook: str, changes: Sequence[Change]) -> list[RemoteItem | Gone]:
+        """What ``find_items`` or ``fetch_items`` answers; skips the test where it says ``not_supported``.
+
+        Raises:
+            ConnectorError: The remote cannot be asked.
+        """
+        answer = self._read(hook, items=list(changes), context=self.context)
+        keys = {change.key for change in changes}
+        for each in answer:
+            expect(isinstance(each, RemoteItem | Gone), f"{hook} answered {each!r}; expected RemoteItem")
+            expect(each.key in keys, f"{hook} answered for {each.key!r}, which nobody asked about")
+        return answer
+
+    def all(self) -> list[RemoteItem]:
+        """What ``list_items`` answers, read to its end; skips the test where it says ``not_supported``."""
+        return self._read("list_items", context=self.context)
+
+    def _read(self, hook: str, **arguments: Any) -> list[Any]:
+        try:
+            answer = self.plugins.caller(hook, NAME)(**arguments)
+            return list(answer) if answer is not None else fail(f"{hook} answered None (a forgotten return?)")
+        except PermanentError as error:
+            if error.code != "not_supported":
+                raise
+            pytest.skip(f"{hook}: not supported with these settings: {error.reason}")
+
+    def known(self, change: Change) -> Change:
+        """The change as the ledger would make it after it was written: with the remote's id and version."""
+        known = self._known.get(change.key)
+        return (
+            change
+            if known is None
+            else attrs.evolve(change, remote_id=known.remote_id, remote_version=known.remote_version)
+        )
 
     def _call(self, hook: str, changes: Sequence[Change]) -> Outcome:
         caller, context = self.plugins.caller(hook, NAME), self.context

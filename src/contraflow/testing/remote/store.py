@@ -8,8 +8,9 @@ c   ``POST /c/records``, ``PATCH /c/records/ID``, ``GET /c/by-key/KEY``: no dedu
 d   ``POST /d/records``: no deduplication, nothing to read: each request is one more entry
 === ==========================================================================================================
 
-``DELETE`` takes records away in a, b and c. The natural key of a record is its field ``id``. Each answer tells the record's
-version as ``ETag``; a request with ``If-Match`` and another version gets 412.
+``GET /CLASS/records/ID`` and ``GET /CLASS/records`` read one and all, but in d. ``DELETE`` takes records away in a, b and c.
+The natural key of a record is its field ``id``. Each answer tells the record's version as ``ETag``; a request with
+``If-Match`` and another version gets 412.
 """
 
 from __future__ import annotations
@@ -129,8 +130,12 @@ class Store:
         return Reply(status=200, body={"id": call.target})
 
     def read(self, kind: str, by: str, name: str, request: int) -> Reply:
-        """Look a record up, ``by`` its id (``records``) or our key (``by-key``)."""
+        """Look a record up, ``by`` its id (``records``) or our key (``by-key``); all of them by no id."""
         with self._lock:
+            if by == "records" and not name and kind != "d":
+                held = [record for (of, _), record in self._records.items() if of == kind]
+                self._log.write("read", request=request, kind=kind, record="", payload=None)
+                return Reply(status=200, body={"records": [_shown(record, 200).body for record in held]})
             ids = self._by_key.get((kind, name), []) if by == "by-key" else [name]
             found = self._records.get((kind, ids[-1])) if ids else None
             if kind == "d" or by not in ("records", "by-key"):
