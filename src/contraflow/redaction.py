@@ -6,6 +6,7 @@ the passwords of database URLs. Every text that leaves the process passes throug
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 import traceback
@@ -21,6 +22,8 @@ from contraflow.escaping import one_line, printable
 
 MASK = "***"
 
+_LONG = 8  # Shorter ones, encoded or taken apart, could be a part of any word.
+_URL_SAFE = str.maketrans("+/", "-_")
 _SHORTEST = 4  # Shorter values are not worth hiding, and hiding them would eat ordinary words.
 _SECRET_OPTION = re.compile(r"pass|pwd|secret|token|key$|signature|credential", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)")
@@ -30,8 +33,9 @@ class Redactor:
     """Replaces secrets in texts.
 
     Args:
-        secrets: The values to hide, also as URLs, JSON and ``repr`` write them, and those within one another. Of a value
-            that is a URL only the password is hidden, and options such as ``?password=…`` and ``?api_key=…``.
+        secrets: The values to hide, also as URLs, JSON, ``repr`` and base64 write them, those within one another, and the
+            lines of those that have several. Of a value that is a URL only the password is hidden, and options such as
+            ``?password=…`` and ``?api_key=…``.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -42,7 +46,8 @@ class Redactor:
     def add(self, secrets: Iterable[str]) -> None:
         """Hide these values, too."""
         for secret in secrets:
-            self._secrets |= set(_sensitive_parts(secret))
+            for part in _sensitive_parts(secret):
+                self._secrets |= {part, *_lines_of(part), *_in_base64(part)}
         longest_first = sorted(self._secrets, key=len, reverse=True)
         notations = ("".join(map(_notations, _BACKSLASHES.sub(r"\\", value))) for value in longest_first)
         self._pattern = re.compile("|".join(notations)) if longest_first else None
@@ -113,6 +118,27 @@ def _notations(character: str) -> str:
     if character in _ESCAPES:
         escaped.append(_ESCAPES[character])
     return rf"(?:\\*(?:{'|'.join(plain)})|\\+(?:{'|'.join(escaped)}))"
+
+
+def _lines_of(secret: str) -> list[str]:
+    """The lines of a key that has several, as some libraries log them one by one; not those that any text may have."""
+    lines = secret.splitlines()
+    return [line for line in lines if len(line) >= _LONG] if len(lines) > 1 else []
+
+
+def _in_base64(secret: str) -> set[str]:
+    """What base64 makes of a secret, alone or within a longer text (``user:password``): that depends on where it begins."""
+    if len(secret) < _LONG:
+        return set()
+    content = secret.encode("utf-8", "surrogatepass")
+    found = set()
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + content).decode("ascii")
+        alone = encoded[
+            -(-offset * 8 // 6) : (offset + len(content)) * 8 // 6
+        ]  # without what its neighbours decide, too
+        found |= {alone, alone.translate(_URL_SAFE)}
+    return found
 
 
 def _sensitive_parts(secret: str) -> list[str]:

@@ -20,6 +20,8 @@ from contraflow_http.settings import Auth, OAuth2
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
 
+_USUAL_HEADERS = frozenset({"accept", "accept-encoding", "connection", "user-agent"})
+
 _LIFETIME = 300.0
 """Seconds that a token is taken to live if the server does not say."""
 
@@ -134,5 +136,6 @@ def open_auth(auth: Auth | None, *, timeout: float, ca_file: str | None) -> Iter
 
 
 def secrets_of(client: httpx.Client) -> tuple[str, ...]:
-    """What no message about this client's requests may repeat."""
-    return tuple(getattr(client.auth, "secrets", ()))
+    """What no message about this client's requests may repeat: credentials, and what the settings send in headers."""
+    headers = (value for name, value in client.headers.items() if name not in _USUAL_HEADERS)
+    return (*getattr(client.auth, "secrets", ()), *headers)

@@ -43,12 +43,14 @@ def check_header_value(_: Any, attribute: attrs.Attribute[Any] | None, value: st
     if not value:
         raise ValueError(f"{name} is empty")
     if not is_header_value(value):
-        raise ValueError(f"{name} holds a line break or another control character, or a blank at its end")
+        raise ValueError(
+            f"{name} holds a line break, another control character, a character outside of ASCII, or a blank at its end"
+        )
 
 
 def is_header_value(value: str) -> bool:
     """Whether a header can carry the text as it stands."""
-    return not _CONTROL.search(value) and value == value.strip()
+    return value.isascii() and not _CONTROL.search(value) and value == value.strip()
 
 
 def check_path(_: Any, __: attrs.Attribute[str], value: str) -> None:
