@@ -123,6 +123,7 @@ class Shop:
     reader: str = "entity.all"
     parameters: dict[str, Any] = attrs.field(factory=dict)
     steps: dict[str, Any] | None = None
+    jobs: dict[str, Any] | None = None
     config: dict[str, Any] = attrs.field(factory=dict)
     opened: list[Project] = attrs.field(factory=list)
 
@@ -139,7 +140,7 @@ class Shop:
             "parameters": {"retry_wait": 0.001, **self.parameters},
         }
         steps = self.steps if self.steps is not None else {"customers": step}
-        jobs = {"shop_export": {"title": "Shop", "type": "export", "steps": steps}}
+        jobs = self.jobs or {"shop_export": {"title": "Shop", "type": "export", "steps": steps}}
         config: Mapping[str, Any] = {
             "source": "sqlite:///shop.db",
             "ledger": "sqlite:///ledger.db",

@@ -27,6 +27,7 @@ from contraflow.errors import (
 from contraflow.options import PARAMETERS, options_of
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
+from contraflow.references import Reference, References
 from contraflow.settings import secret_values, structure_settings
 from contraflow_hookspecs import Capabilities, ConnectorError, ExportJob
 
@@ -52,7 +53,7 @@ _TASKLET_ALIASES = frozenset(
 )
 _BY_ID = "entity.by_id"
 _STAGES = {"reader": "read_items", "processor": "process_item", "writer": "write_items"}
-_NO_MAPPING = (PARAMETERS.keys() | {"missing", "overlap", "sweep"}) - {"entity"}
+_NO_MAPPING = (PARAMETERS.keys() | {"missing", "overlap", "sweep"}) - {"entity", "references"}
 """Parameters that tell how items are read and sent, and not what their payloads are."""
 _OPTIONAL = (
     ("reader", "counter", "count_items"),
@@ -87,6 +88,8 @@ class RunnableStep:
     """Where a parameter stands in the job file."""
     known_parameters: frozenset[str] | None
     """Every parameter that the step understands; ``None`` if one of its plugins does not say."""
+    references: tuple[Reference, ...] = ()
+    """To which items of other steps its items refer."""
     wants_ids: bool = False
     """Whether ids are what the reader is for: then "everything" must be said, lest a lost filter export a whole table."""
     reader: Stage | None = None
@@ -179,6 +182,7 @@ def assemble(
     except ConfigError as error:
         problems += error.problems
     steps = _Steps(config, plugins, export_job, capabilities, problems).all_of(definition)
+    steps = _with_parents(steps, definition, references_between(plugins, definitions, integration), problems)
     if problems:
         raise ConfigError(*problems)
     return RunnableJob(
@@ -191,6 +195,37 @@ def assemble(
         capabilities=capabilities,
         export_job=export_job,
     )
+
+
+def references_between(
+    plugins: Plugins, definitions: Mapping[str, JobDefinition], integration: IntegrationConfig
+) -> References:
+    """The references between the steps of an integration's jobs."""
+    names = job_names(plugins, integration)
+    jobs = {name: definitions[name] for name in names if name in definitions}
+    return References(jobs, lambda name: _export_job(plugins, integration, name).entity)
+
+
+def _with_parents(
+    steps: tuple[RunnableStep, ...], definition: JobDefinition, references: References, problems: list[Problem]
+) -> tuple[RunnableStep, ...]:
+    """The steps with what they refer to, parents first."""
+    if definition.name not in references.jobs:
+        return steps
+    found: dict[str, tuple[Reference, ...]] = {}
+    order: list[str] = []
+    for step in definition.steps:
+        try:
+            found[step.key] = references.of_step(definition.name, step)
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        order = references.steps_in_order(definition.name)
+        references.jobs_in_order()
+    except ConfigError as error:
+        problems += error.problems
+    referring = {step.key: attrs.evolve(step, references=found.get(step.key, ())) for step in steps}
+    return tuple(referring[key] for key in order if key in referring)
 
 
 def unresolved(config: ProjectConfig, plugins: Plugins, definition: JobDefinition) -> list[Problem]:
@@ -287,6 +322,7 @@ class _Steps:
             known_parameters=self._known_parameters(stages, parameters),
             wants_ids="reader" in stages and self._plugins.record(stages["reader"].plugin).name == _BY_ID,
             mapping=self._mapping(stages, parameters),
+            references=(),
             **stages,
         )
         self._problems += unknown_parameters(runnable, parameters, step.parameter_location)

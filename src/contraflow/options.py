@@ -27,6 +27,7 @@ PARAMETERS: Mapping[str, str] = {
     "remember": "what the ledger keeps of what was sent: fingerprint (digests of the fields, the default) or payload",
     "conflicts": "what holds when somebody edited a record at the remote: local, remote, newest, merge or ask, or a mapping",
     "modified_column": "the attribute that tells when an entity was changed last, for conflicts by newest",
+    "references": "the items of other steps to which a payload refers: {name: {job, step, key: [column], required}}",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
     "guards": "most creates, updates, deletes and emptied fields of one run (default: deletes 30%)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",

@@ -324,8 +324,12 @@ class Project(Records):
         Raises:
             ConfigError: With every problem found.
         """
-        definitions = {**self._brought_by(integration.connector), **self.definitions}
+        definitions = self.definitions_for(integration)
         return assemble(self.config, self.plugins, definitions, integration, job, redact=self.redact)
+
+    def definitions_for(self, integration: IntegrationConfig) -> Mapping[str, JobDefinition]:
+        """Every job that is defined, for an integration whose connector must be able to say what it brings."""
+        return {**self._brought_by(integration.connector), **self.definitions}
 
     def sync(
         self,
@@ -439,6 +443,16 @@ class Project(Records):
         from contraflow.plans import apply_plan
 
         return apply_plan(self, plan, max_age=max_age, approvals=approve, now=self._now, wait=wait, stop=stop)
+
+    def sync_all(self, integration: str, **options: Any) -> Sequence[JobExecution]:
+        """Run all export jobs of an integration, those first to which others refer; options and errors as of :meth:`sync`.
+
+        Returns:
+            The executions; after one that is not COMPLETED nothing more was run.
+        """
+        from contraflow.all_jobs import sync_all
+
+        return tuple(sync_all(self, integration, **options))
 
     def item_keys(self, integration: str, job: str, step: str, ids: Any) -> tuple[Key, ...]:
         """Read ids as a step of a job does.

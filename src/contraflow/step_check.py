@@ -11,6 +11,7 @@ from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.errors import ConfigError, Problem
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
+from contraflow.reference_check import reference_problems
 from contraflow_hookspecs import Advice, StepContext
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def step_problems(
         if problems:  # better told than by the reader, which does not know their places
             yield from problems
             continue
+        yield from reference_problems(step, source, given)
         yield from (
             problem for sentence, problem in _asked(job, step, plugins, source, redact, given) if type(sentence) is str
         )

@@ -32,6 +32,7 @@ ENGINE_PARAMETERS = (
     "in_doubt",
     "load",
     "guards",
+    "references",
     "add_to_job_summary",
 )
 """The step parameters that the engine itself knows; all others are the plugins'."""

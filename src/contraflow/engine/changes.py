@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,23 +21,31 @@ _SWEEP = "7d"
 _OPEN: Sequence[ItemStatus] = ("deferred", "rejected", "in_doubt", "gone", "conflict")
 
 
-def why_everything(step: StepRequest, stream: StreamState | None, now: datetime) -> str | None:
+def why_everything(
+    step: StepRequest, stream: StreamState | None, now: datetime, parents: Mapping[str, StreamState | None]
+) -> str | None:
     """Why a run has to read all of its source, in words; ``None`` if what changed is enough.
 
     Args:
         step: What is asked of the step; not by id.
         stream: What is known of its items.
         now: The present moment.
+        parents: What is known of the items of the steps to which the step's items refer.
     """
     if step.force or not step.filter.changed:
         return "everything was asked for"
     if stream is None or stream.cursor is None:
         return "nothing tells how far earlier runs have read"
+    if stream.restored:
+        return "the ledger was restored from an older copy"
     if differences := differences_of(stream.mapping, step.step.mapping):
         return f"the mapping changed: {differences}"
-    sweep = step.parameters.get("sweep") or _SWEEP
     if stream.swept is None:
         return "no run has read everything yet"
+    for name, parent in parents.items():
+        if parent is not None and parent.renumbered is not None and parent.renumbered > stream.swept:
+            return f"records of step '{name}' have got other remote ids"
+    sweep = step.parameters.get("sweep") or _SWEEP
     if sweep == "never":
         return None
     if stream.swept_at is None:
@@ -46,9 +55,13 @@ def why_everything(step: StepRequest, stream: StreamState | None, now: datetime)
     return None
 
 
-def from_cursor(step: StepRequest, stream: StreamState | None, now: datetime) -> StepRequest:
+def from_cursor(step: StepRequest, ledger: Ledger, integration: str, job: str, now: datetime) -> StepRequest:
     """A step that reads only what changed, if that is enough; otherwise everything."""
-    reason = why_everything(step, stream, now)
+    stream = ledger.stream(integration=integration, job=job, step=step.step.key)
+    parents = {
+        each.step: ledger.stream(integration=integration, job=each.job, step=each.step) for each in step.step.references
+    }
+    reason = why_everything(step, stream, now, parents)
     if reason is None and stream is not None:
         return attrs.evolve(step, cursor=stream.cursor)
     has_cursor = stream is not None and stream.cursor is not None
@@ -60,11 +73,14 @@ def owed_keys(ledger: Ledger, stream_id: int, context: StepContext, page_size: i
     if context.filter.ids is not None or not context.filter.changed:
         return
     for status in _OPEN:
-        after: Key | None = None
-        while True:
-            page = ledger.open_items(stream_id, status, before=context.execution_id, after=after, limit=page_size)
-            if page:
-                yield page
-                after = page[-1]
-            if len(page) < page_size:
-                break
+        yield from pages(partial(ledger.open_items, stream_id, status, before=context.execution_id), page_size)
+
+
+def pages(read: Callable[..., list[Key]], page_size: int) -> Iterator[Sequence[Key]]:
+    """All that a query of the ledger finds, page by page, each page behind the last key of the page before."""
+    after: Key | None = None
+    while page := read(after=after, limit=page_size):
+        yield page
+        if len(page) < page_size:
+            return
+        after = page[-1]

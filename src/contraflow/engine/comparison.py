@@ -134,7 +134,7 @@ class Comparison:
         for state in states:
             self._states[state.key] = state
 
-    def chunks(self, items: Preparation) -> Generator[Chunk, None, None]:
+    def chunks(self, items: Preparation | Generator[Prepared, None, None]) -> Generator[Chunk, None, None]:
         """Yield the chunks in the order of reading; the last may hold nothing that must be sent."""
         with closing(iter(items)) as stream:  # so that the reader is closed when nobody wants more
             yield from self._cut(stream)
@@ -153,7 +153,10 @@ class Comparison:
             }
             self._states = self.ledger.item_states(self.stream_id, list(doubtful))
             for item in page:
-                chunk.size += 1
+                if item.again:
+                    chunk.counts["deferred"] -= 1
+                else:
+                    chunk.size += 1
                 if item.position is not None:
                     chunk.position = item.position or chunk.position
                 elif item.key != NO_KEY:
@@ -169,11 +172,14 @@ class Comparison:
                 ):
                     yield chunk
                     chunk = Chunk()
-        if chunk.size:
+        if chunk.size or chunk.counts:
             yield chunk
 
     def _add(self, chunk: Chunk, item: Prepared) -> None:
         key_text = item.key_text
+        if item.waits is not None:
+            self._put_off(chunk, item, item.waits)
+            return
         if item.rejected is None and item.payload is None:
             chunk.counts["filtered"] += 1
             return
@@ -187,6 +193,17 @@ class Comparison:
             del chunk.intended[key_text]
             chunk.counts["coalesced"] += 1
         self._place(chunk, item, state)
+
+    def _put_off(self, chunk: Chunk, item: Prepared, reason: str) -> None:
+        """An item that waits for a parent: nothing is tried, so nothing is pending."""
+        state = self._states.get(item.key_text)
+        if state is not None and state.status in ("in_doubt", "conflict"):
+            chunk.counts[state.status] += 1  # and stays so until it is resolved
+            return
+        chunk.counts["deferred"] += 1
+        chunk.aside.append(("deferred", item.key_text, reason))
+        state = state or ItemState(item.key_text, "deferred", 0)
+        chunk.restored.append(state._replace(status="deferred", pending=None, retry_at=None))
 
     def renew(self, chunk: Chunk) -> None:
         """Compare anew the items of a chunk about which something was settled since it was cut."""

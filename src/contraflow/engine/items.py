@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -17,16 +17,17 @@ from itertools import chain
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.changes import owed_keys
+from contraflow.engine.changes import owed_keys, pages
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.conflicts import ConflictPass
 from contraflow.engine.fetching import Fetcher
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.memory import Memory
+from contraflow.engine.parents import Parents
 from contraflow.engine.pipeline import Pipeline
 from contraflow.engine.planned import PlannedComparison
-from contraflow.engine.preparation import Preparation
+from contraflow.engine.preparation import Preparation, Prepared
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.recording import Landed, Recorder, Told
@@ -39,7 +40,7 @@ from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import StepContext, Unknown
+from contraflow_hookspecs import Key, StepContext, Unknown
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt", "drifted")
 """Every item read has exactly one of these at the end."""
@@ -85,6 +86,7 @@ class ItemLoop:
         now: The clock.
         force: Whether items are sent also if the remote holds them.
         plan: What may be sent, by key text; ``None`` for everything that differs.
+        parents: Finds the parents of items; ``None`` if they have none.
     """
 
     reader: Stage
@@ -111,6 +113,7 @@ class ItemLoop:
     now: Callable[[], datetime]
     force: bool = False
     plan: Mapping[str, Planned] | None = None
+    parents: Parents | None = None
     _sender: Sender = attrs.field(init=False)
     _memory: Memory = attrs.field(init=False)
     _comparison: Comparison = attrs.field(init=False)
@@ -119,6 +122,9 @@ class ItemLoop:
     _recorder: Recorder = attrs.field(init=False)
     _conflicts: ConflictPass | None = attrs.field(init=False)
     _passes: Sequence[ChunkPass] = attrs.field(init=False)
+    _preparation: Preparation = attrs.field(init=False)
+    _tried: int = attrs.field(default=0, init=False)
+    _left: set[str] = attrs.field(factory=set, init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
 
@@ -160,6 +166,20 @@ class ItemLoop:
             told=self.told,
             defers_conflicts=self._conflicts is not None,
         )
+        self._preparation = Preparation(
+            read=self.reader.call,
+            process=self.processor.call,
+            reader=self.reader.plugin,
+            processor=self.processor.plugin,
+            context=self.context,
+            can_delete=self.can_delete,
+            modified_column=None if options.conflicts is None else options.conflicts.modified_column,
+            filtered=self.filtered,
+            explain=self.explain,
+            owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, options.batch_size),
+            parents=self.parents,
+            page_size=options.batch_size,
+        )
 
     def _conflict_pass(self, retries: Retries) -> ConflictPass | None:
         rules = self.options.conflicts
@@ -185,23 +205,15 @@ class ItemLoop:
             ContraflowError: The step cannot go on; what was settled stays settled.
             ConnectorError: The remote cannot be reached, or refuses us.
         """
-        preparation = Preparation(
-            read=self.reader.call,
-            process=self.processor.call,
-            reader=self.reader.plugin,
-            processor=self.processor.plugin,
-            context=self.context,
-            can_delete=self.can_delete,
-            modified_column=None if self.options.conflicts is None else self.options.conflicts.modified_column,
-            filtered=self.filtered,
-            explain=self.explain,
-            owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, self.options.batch_size),
-        )
+        preparation = self._preparation
         try:
             self._recover()
             self._look_again()
             with closing(self._comparison.chunks(preparation)) as chunks:
                 self._deliver_all(chunks)
+            if self.parents is not None and self.parents.refer_to_themselves:
+                while self._deliver_waiting():
+                    pass
             self._recover()
             self._look_again()
         finally:
@@ -210,12 +222,50 @@ class ItemLoop:
         ids = self.context.filter.ids
         if ids is not None and len(ids) > preparation.items_read:
             self.counts["missing"] = len(ids) - preparation.items_read
-        outcomes = sum(self.counts[outcome] for outcome in OUTCOMES)
-        if outcomes != preparation.items_read:
-            raise InvariantError(f"{preparation.items_read} items were read, but {outcomes} have an outcome")
+        self._check_sum()
         if ids is None:
             swept = self.context.execution_id if self.compares_all else None
             self.ledger.note_read(self.lease, self.record.stream_id, cursor=preparation.reached, swept=swept)
+
+    def once_more(self) -> bool:
+        """After :meth:`run`: try once more what waits for parents; whether anything did not have to wait any longer.
+
+        Raises:
+            ContraflowError: As :meth:`run`; also ``ConnectorError``.
+        """
+        if self.parents is None or not self._deliver_waiting():
+            return False
+        self._recover()
+        self._look_again()
+        self._check_sum()
+        return True
+
+    @property
+    def waits(self) -> Sequence[str]:
+        """Some of the items that wait for parents, with the reason."""
+        return self._preparation.waits
+
+    def _deliver_waiting(self) -> bool:
+        """Deliver what had to wait and need not any longer; whether there was anything."""
+        waiting = partial(self.ledger.waiting_items, self.record.stream_id, self.context.execution_id)
+        ready = self._ready(pages(waiting, self.options.batch_size))
+        before = self._tried
+        with closing(self._comparison.chunks(ready)) as chunks:
+            self._deliver_all(chunks)
+        return self._tried > before
+
+    def _ready(self, keys: Iterable[Sequence[Key]]) -> Generator[Prepared, None, None]:
+        for prepared in self._preparation.waiting(keys):
+            if prepared.key_text not in self._left:
+                self._tried += 1
+                if prepared.payload is None:  # filtered or rejected: the ledger may still have it as waiting
+                    self._left.add(prepared.key_text)
+                yield prepared
+
+    def _check_sum(self) -> None:
+        read, outcomes = self._preparation.items_read, sum(self.counts[outcome] for outcome in OUTCOMES)
+        if outcomes != read:
+            raise InvariantError(f"{read} items were read, but {outcomes} have an outcome")
 
     @property
     def drifted(self) -> Iterator[tuple[str, str]]:

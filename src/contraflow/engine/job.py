@@ -62,6 +62,7 @@ class JobRun:
         now: The clock.
         explain: Turns an exception of a processor into words, where it knows better.
         approvals: Digests of what may be done although it passes a limit.
+        begin: Asked when the turn of a step has come: completes its request with what the ledger knows then.
     """
 
     job: RunnableJob
@@ -76,6 +77,7 @@ class JobRun:
     now: Callable[[], datetime]
     explain: Callable[[BaseException, Any], str | None]
     approvals: Sequence[str] = ()
+    begin: Callable[[StepRequest], StepRequest] = lambda request: request
 
     def execute(self) -> tuple[JobExecution, BaseException | None]:
         """Run the job to its end, well or badly, and record it.
@@ -100,12 +102,15 @@ class JobRun:
         stop: BaseException | None = None
         try:
             with self._resource() as resource:
+                runs: list[StepRun] = []
                 for request in self.steps:
-                    run = self._step_run(request, number, resource)
-                    steps.append(run.execute())
-                    stop = stop or run.cause
+                    runs.append(self._step_run(self.begin(request), number, resource))
+                    steps.append(runs[-1].execute())
+                    stop = stop or runs[-1].cause
                     if steps[-1].status is not BatchStatus.COMPLETED:
                         break
+                else:
+                    stop = self._once_more(runs, steps)
         except FencedError:
             raise  # nothing may be recorded any more, and somebody else has closed this execution
         except BaseException as error:  # noqa: BLE001 - also Ctrl-C: the execution must be closed in the ledger
@@ -116,6 +121,17 @@ class JobRun:
         self.ledger.finish_job(execution, lease=self.leadership.lease)
         Observers.tell(self.observers.job_finished, execution=execution)
         return execution, stop
+
+    @staticmethod
+    def _once_more(runs: Sequence[StepRun], steps: list[StepExecution]) -> BaseException | None:
+        """Let all steps try once more what waits for parents, until one fails; why that did."""
+        for number, run in enumerate(runs):
+            again = run.once_more()
+            if again is not None:
+                steps[number] = again
+            if run.cause is not None:
+                return run.cause
+        return None
 
     @contextmanager
     def _resource(self) -> Iterator[Any]:
@@ -178,7 +194,7 @@ class JobRun:
         status = execution.status
         exit_status = ExitStatus("COMPLETED")
         if steps:
-            last = steps[-1]
+            last = next((step for step in steps if step.status is not BatchStatus.COMPLETED), steps[-1])
             status = upgrade(status, last.status)
             exit_status = ExitStatus(last.exit_code, last.exit_description)
         if failures:

@@ -14,9 +14,10 @@ import attrs
 
 from contraflow.contract import describe
 from contraflow.engine.moments import moment_of
+from contraflow.engine.parents import Parents, Waiting, WithParents
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import canonical_form, fingerprint_of
-from contraflow.ledger import encode_key, encode_position
+from contraflow.ledger import display_key, encode_key, encode_position
 from contraflow_hookspecs import ConnectorError, IdFilter, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
 _UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item they would take long
@@ -24,6 +25,7 @@ DELETED = "deleted"
 """Stands for the fingerprint of an item that is to be removed."""
 
 _MOST_CONSECUTIVE_FAILURES = 20
+_MOST_WAITS = 5
 NO_KEY = ("?",)
 """Stands for the key of an item of which not even that can be told."""
 
@@ -46,6 +48,10 @@ class Prepared(NamedTuple):
     """When the entity was changed last, where the step asks for it."""
     is_plain: bool = False
     """Whether the canonical form spells the payload's very own values."""
+    waits: str | None = None
+    """Why the item has to wait for another one."""
+    again: bool = False
+    """Whether the item was read before, and had to wait."""
 
 
 class StageFailedError(ContraflowError):
@@ -67,6 +73,8 @@ class Preparation:
         filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
         explain: Turns an exception of the processor into words, where it knows better than the exception itself.
         owed: Pages of keys that are to be read by id behind all else.
+        parents: Finds the parents of items; ``None`` if they have none.
+        page_size: Items whose parents are looked up at once.
     """
 
     read: Callable[..., Any]
@@ -79,7 +87,11 @@ class Preparation:
     filtered: Callable[..., None] | None = None
     explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
     owed: Callable[[], Iterable[Sequence[Key]]] = tuple
+    parents: Parents | None = None
+    page_size: int = 100
     items_read: int = 0
+    waits: list[str] = attrs.field(factory=list, init=False)
+    """Some of the items that wait for others, with the reason."""
     reached: Key | None = attrs.field(default=None, init=False)
     """The highest position so far, of a reader that tells positions."""
     _failures: int = 0
@@ -124,8 +136,23 @@ class Preparation:
             else:
                 self.items_read -= 1  # a reader that does not read by id
 
+    def waiting(self, pages: Iterable[Sequence[Key]]) -> Generator[Prepared, None, None]:
+        """Yield those of the items with these keys that need not wait any longer. They have been counted as read."""
+        self.waits.clear()
+        parameters = {**self.context.parameters, "missing": "warn"}
+        for keys in pages:
+            wanted = {encode_key(key) for key in keys}
+            context = attrs.evolve(
+                self.context, filter=IdFilter(ids=tuple(keys)), checkpoint=None, parameters=parameters
+            )
+            for prepared in self._read(context):
+                self.items_read -= 1
+                if prepared.waits is None and prepared.key_text in wanted:
+                    yield prepared._replace(position=(), again=True)
+
     def _read(self, context: StepContext) -> Generator[Prepared, None, None]:
-        items = self._items(context)
+        given = self._items(context)
+        items = given if self.parents is None else WithParents(given, self.parents, self.page_size)
         failures = 0
         try:
             while True:
@@ -135,11 +162,11 @@ class Preparation:
                     return
                 except ItemError as error:
                     failures += 1
-                    self._check_reader(items, error, failures)
+                    self._check_reader(given, error, failures)
                     prepared = _rejected(error.key or NO_KEY, error.reason, error.code)
                 else:
                     failures = 0
-                    prepared = self._prepare(item)
+                    prepared = self._wait(item) if type(item) is Waiting else self._prepare(item)
                     if item.position is not None:
                         prepared = prepared._replace(position=item.position)
                 self.items_read += 1
@@ -165,6 +192,16 @@ class Preparation:
             raise StageFailedError(
                 f"reader '{self.reader}' failed {failures} times in a row, last: {error.reason}"
             ) from error
+
+    def _wait(self, waiting: Waiting) -> Prepared:
+        key = waiting.item.key
+        if len(self.waits) < _MOST_WAITS:
+            self.waits.append(f"{display_key(key)}: deferred: {waiting.reason}")
+        try:
+            key_text = encode_key(key)
+        except ValueError as error:
+            return _rejected(NO_KEY, f"the key cannot be kept: {error}", "key")
+        return Prepared(key, key_text, Operation.UPSERT, None, "", None, waits=waiting.reason)
 
     def _prepare(self, item: Item) -> Prepared:
         if type(item) is not Item:

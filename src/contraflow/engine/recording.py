@@ -160,6 +160,7 @@ class Recorder:
             dead_letters=entry.settled.dead_letters,
             resolved=entry.settled.resolved,
             conflicts=entry.settled.conflicts,
+            renumbered=bool(entry.settled.renumbered),
             checkpoint=entry.checkpoint,
             counts=dict(self.counts),
             intent_id=None if in_flight is None else in_flight.intent_id,

@@ -16,6 +16,7 @@ from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.memory import Memory
+from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
@@ -49,6 +50,7 @@ class Rehearsal:
         now: The clock.
         force: Whether items are sent also if the remote holds them.
         plan: What may be sent, by key text; ``None`` for everything that differs.
+        parents: Finds the parents of items; ``None`` if they have none.
         values: Whether to note values also of records of which no earlier values are remembered.
     """
 
@@ -67,6 +69,7 @@ class Rehearsal:
     force: bool = False
     plan: Mapping[str, Planned] | None = None
     values: bool = False
+    parents: Parents | None = None
 
     def run(self, spool: Spool) -> Counter[str]:
         """Note in the spool what would be sent, and what not.
@@ -87,6 +90,8 @@ class Rehearsal:
             can_delete=self.can_delete,
             explain=self.explain,
             owed=partial(owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size),
+            parents=self.parents,
+            page_size=self.options.batch_size,
         )
         memory = Memory(self.ledger.id)
         comparison = (Comparison if self.plan is None else partial(PlannedComparison, plan=self.plan))(

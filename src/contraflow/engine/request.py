@@ -87,6 +87,9 @@ def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Sour
         return Location(path=f"parameter {name}") if name in given else step.parameter_location(name)
 
     unknown = list(unknown_parameters(step, given, locate))
+    if "references" in given:
+        message, expected = "a run cannot bring references of its own", "`references` in the job file"
+        unknown.append(Problem(message=message, location=locate("references"), expected=expected))
     if unknown:
         raise ConfigError(*unknown)
     parameters = {**step.parameters, **given}

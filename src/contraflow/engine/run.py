@@ -135,7 +135,8 @@ class Synchronisation:
         parameters = {**request.parameters, **({"ids": request.ids} if request.ids is not None else {})}
         execution, cause = JobRun(
             job=self.job,
-            steps=[self._from_checkpoint(self._from_cursor(step)) for step in steps],
+            steps=steps,
+            begin=lambda step: self._from_checkpoint(self._from_cursor(step)),
             parameters=parameters,
             ledger=self.ledger,
             leadership=leadership,
@@ -154,8 +155,7 @@ class Synchronisation:
     def _from_cursor(self, step: StepRequest) -> StepRequest:
         if step.filter.ids is not None or step.step.reader is None:
             return step
-        stream = self.ledger.stream(integration=self.job.integration, job=self.job.name, step=step.step.key)
-        return from_cursor(step, stream, self.now())
+        return from_cursor(step, self.ledger, self.job.integration, self.job.name, self.now())
 
     def _from_checkpoint(self, step: StepRequest) -> StepRequest:
         if not self.resume or step.force or step.step.reader is None:

@@ -41,6 +41,8 @@ class Settled:
     """For observers: every item that became a dead letter, without secrets."""
     counts: Counter[str]
     conflicts: list[NewConflict] = attrs.field(factory=list)
+    renumbered: list[str] = attrs.field(factory=list)
+    """Keys of items to which the remote gave another id than they had before."""
     notes: dict[str, list[str]] = attrs.field(factory=dict)
     """By outcome, some of the items whose reason is kept nowhere else, each with its reason, without secrets."""
 
@@ -57,6 +59,7 @@ class Settled:
         self.dead_letters.extend(other.dead_letters)
         self.resolved.extend(other.resolved)
         self.conflicts.extend(other.conflicts)
+        self.renumbered.extend(other.renumbered)
         self.rejections.extend(other.rejections)
         self.counts.update(other.counts)
         for outcome, notes in other.notes.items():
@@ -170,6 +173,8 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
         state = ItemState(intended.key_text, "deleted", intended.generation)
     else:
         remote_id = result.remote_id or (prior.remote_id if prior else None)
+        if prior is not None and remote_id != prior.remote_id and _had_id(prior):
+            settled.renumbered.append(intended.key_text)
         state = ItemState(
             intended.key_text,
             "written",
@@ -192,6 +197,10 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
     if deleted:
         return Action.DELETED
     return _CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
+
+
+def _had_id(prior: ItemState) -> bool:
+    return prior.remote_id is not None or prior.status in ("deleted", "archived", "gone")
 
 
 def _unconfirmed(intended: Intended, status: ItemStatus, retry_at: float | None = None) -> ItemState:

@@ -16,6 +16,7 @@ from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.limits import LimitExceededError, Limits
 from contraflow.engine.mapping import MappingWatch
+from contraflow.engine.parents import Parents
 from contraflow.engine.promise import lifetime_of, promise_of, promise_when_restored
 from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.settlement import Settled
@@ -112,6 +113,7 @@ class StepRun:
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _errors: list[str] = attrs.field(factory=list, init=False)
     _notes: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+    _loop: ItemLoop | None = attrs.field(default=None, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
     _mapping: MappingWatch = attrs.field(init=False)
     _execution: StepExecution = attrs.field(init=False)
@@ -198,6 +200,7 @@ class StepRun:
             self.context.logger.warning(
                 "%s: the ledger was restored from an older copy, so every item is gone through anew", self.context.step
             )
+        parents = Parents.of(step, self.context, self.ledger)
         loop = ItemLoop(
             reader=step.reader,
             processor=step.processor,
@@ -223,8 +226,10 @@ class StepRun:
             now=self.now,
             force=self.force,
             plan=self.plan,
+            parents=parents,
         )
-        self._rehearse(step.reader, step.processor, record)
+        self._rehearse(step.reader, step.processor, record, parents)
+        self._loop = loop
         try:
             loop.run()
             if loop.compares_all:
@@ -232,13 +237,33 @@ class StepRun:
                     self.ledger.trust_again(self.leadership.lease, record.stream_id)
                 self._mapping.compared_all(self.context.execution_id)
         finally:
-            self._counts = loop.counts
-            self._note_drifted(list(loop.drifted))
-            if self._mapping.reason:
-                sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
-                self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
+            self._count(loop)
 
-    def _rehearse(self, reader: Stage, processor: Stage, record: StepRecord) -> None:
+    def _count(self, loop: ItemLoop) -> None:
+        self._counts = loop.counts
+        self._note_drifted(list(loop.drifted))
+        self._notes["waiting"] = list(map(self.redact, loop.waits))
+        if self._mapping.reason:
+            sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
+            self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
+
+    def once_more(self) -> StepExecution | None:
+        """After :meth:`execute`, when other steps have run: try once more what waits for parents.
+
+        Returns:
+            The execution as it stands then; ``None`` if nothing could be done.
+        """
+        if self._loop is None or self._record is None or self.cause is not None:
+            return None
+        try:
+            if not self._loop.once_more():
+                return None
+        except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
+            self.cause = error
+        self._count(self._loop)
+        return self._finish(self._record)
+
+    def _rehearse(self, reader: Stage, processor: Stage, record: StepRecord, parents: Parents | None) -> None:
         """Hold everything that the step would do against its limits, before it does anything."""
         limits = Limits(
             guards=self.options.guards,
@@ -267,6 +292,7 @@ class StepRun:
                 now=self.now,
                 force=self.force,
                 plan=self.plan,
+                parents=parents,
             ).run(spool)
             limits.check(spool)
 
@@ -300,7 +326,9 @@ class StepRun:
 
     def _open_notes(self, cause: str) -> Iterator[str]:
         for outcome, notes in self._notes.items():
-            if self._counts[outcome]:  # what was resolved meanwhile is of no interest
+            if self._counts[
+                "deferred" if outcome == "waiting" else outcome
+            ]:  # what was resolved meanwhile is of no interest
                 yield from (note for note in notes if not cause or not note.endswith(f": {cause}"))
 
     def _finish(self, record: StepRecord) -> StepExecution:
@@ -311,14 +339,14 @@ class StepRun:
             status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
             exit_status = ExitStatus(_exit_code(self.cause, status), reason)
             self._errors.insert(0, exit_status.description)
-        self._errors.extend(self._open_notes(exit_status.description))
+        errors = (*self._errors, *self._open_notes(exit_status.description))
         execution = attrs.evolve(
             self._execution,
             status=status,
             counts=dict(self._counts),
             exit_code=exit_status.code,
             exit_description=exit_status.description,
-            errors=tuple(self._errors),
+            errors=errors,
             ended=self.now(),
         )
         self.ledger.finish_step(record.id, execution, lease=self.leadership.lease)

@@ -308,6 +308,8 @@ class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditin
                 dead_letters.record(connection, stream_id, execution_id, each.dead_letters, self._clock())
             if each.conflicts:
                 conflicts.record(connection, stream_id, execution_id, each.conflicts, self._clock())
+        if any(each.renumbered for each in settlements):
+            streams.note_renumbered(connection, stream_id, execution_id)
         checkpoints = [each.checkpoint for each in settlements if each.checkpoint is not None]
         history.advance_step(
             connection,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 
 from contraflow.ledger import leases
 from contraflow.ledger.core import LedgerCore
@@ -21,7 +21,15 @@ class Reach(LedgerCore):
     def stream(self, *, integration: str, job: str, step: str) -> StreamState | None:
         """What is known of a step's stream; ``None`` before its first run."""
         query = (
-            select(stream.c.id, stream.c.mapping, stream.c.cursor, stream.c.swept, job_execution.c.started)
+            select(
+                stream.c.id,
+                stream.c.mapping,
+                stream.c.cursor,
+                stream.c.swept,
+                job_execution.c.started,
+                stream.c.restored,
+                stream.c.renumbered,
+            )
             .join_from(stream, job_execution, job_execution.c.id == stream.c.swept, isouter=True)
             .where(stream.c.integration == integration, stream.c.job == job, stream.c.step == step)
         )
@@ -61,6 +69,26 @@ class Reach(LedgerCore):
             .order_by(item_state.c.key)
             .limit(limit)
         )
+        return self._keys(query, after)
+
+    def waiting_items(
+        self, stream_id: int, execution_id: int, *, after: Key | None = None, limit: int = 100
+    ) -> list[Key]:
+        """Keys of items that a job execution put off although nothing was tried: they wait for a parent.
+
+        Args:
+            after: The last key of the page before.
+        """
+        query = (
+            select(item_state.c.key)
+            .where(item_state.c.status == "deferred", item_state.c.stream_id == stream_id)
+            .where(item_state.c.pending.is_(None), item_state.c.execution_id == execution_id, text(f"({OPEN_ITEMS})"))
+            .order_by(item_state.c.key)
+            .limit(limit)
+        )
+        return self._keys(query, after)
+
+    def _keys(self, query: Select[str], after: Key | None) -> list[Key]:
         if after is not None:
             query = query.where(item_state.c.key > encode_position(after))
         with self._database.read() as connection:

@@ -81,6 +81,10 @@ class StreamState(NamedTuple):
     """The last job execution that compared all of the source with the ledger."""
     swept_at: datetime | None
     """When that began (UTC); ``None`` also if the history of it is gone."""
+    restored: bool | None
+    """Whether the ledger is an older copy, and no run has been through all items since."""
+    renumbered: int | None
+    """The last job execution in which the remote gave an item another id than before."""
 
 
 class StatusCount(NamedTuple):
@@ -280,6 +284,8 @@ class Settlement:
     states: Sequence[ItemState] = ()
     """New item states; of two for one key the later holds."""
     dead_letters: Sequence[NewDeadLetter] = ()
+    renumbered: bool = False
+    """Whether the remote gave some item another id than it had before."""
     resolved: Sequence[str] = ()
     """Keys (canonical text) whose dead letter, or conflict, goes away; keys without one are passed over."""
     conflicts: Sequence[NewConflict] = ()

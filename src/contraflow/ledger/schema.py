@@ -173,6 +173,7 @@ stream = Table(
     Column("cursor", Text),  # up to where changes were read
     Column("swept", _BIG),  # the last job execution that compared all of the source with all of the ledger
     Column("restored", Boolean),  # whether the ledger is an older copy, and no run has been through all items since
+    Column("renumbered", _BIG),  # the last job execution in which the remote gave an item another id than before
     UniqueConstraint("integration", "job", "step"),
 )
 

@@ -19,6 +19,11 @@ def note_mapping(connection: Connection, stream_id: int, value: Any) -> None:
     connection.execute(stream.update().where(stream.c.id == stream_id).values(mapping=value))
 
 
+def note_renumbered(connection: Connection, stream_id: int, execution_id: int) -> None:
+    """Record that the remote gave some item another id than it had before."""
+    connection.execute(stream.update().where(stream.c.id == stream_id).values(renumbered=execution_id))
+
+
 def forget_payloads(connection: Connection, stream_id: int) -> None:
     """Remove the payloads of all items; their digests stay."""
     kept = (item_state.c.stream_id == stream_id, item_state.c.payload.is_not(None))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from contraflow.engine.changes import from_cursor
 from contraflow.engine.job import StepRequest
 from contraflow.engine.limits import Limits
+from contraflow.engine.parents import Parents
 from contraflow.engine.promise import promise_of
 from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.request import RunRequest
@@ -121,7 +122,7 @@ class _Planner:
             return StepPlan(step=step.key, counts={}, note="a tasklet, of which nobody knows what it does", spool=spool)
         stream = self._ledger.stream(integration=job.integration, job=job.name, step=step.key)
         if request.filter.ids is None:
-            request = from_cursor(request, stream, self._now())
+            request = from_cursor(request, self._ledger, job.integration, job.name, self._now())
         context = self._context(request)
         stream_id = _NO_STREAM if stream is None else stream.id
         counts = Rehearsal(
@@ -139,6 +140,7 @@ class _Planner:
             now=self._now,
             force=request.force,
             values=self._values,
+            parents=Parents.of(step, context, self._ledger),
         ).run(spool)
         limits = Limits(guards=request.options.guards, context=context, ledger=self._ledger, stream_id=stream_id)
         verdict = limits.verdict(spool)

@@ -31,6 +31,7 @@ def upgrade() -> None:
     op.add_column("cf_stream", sa.Column("cursor", sa.Text))
     op.add_column("cf_stream", sa.Column("swept", _BIG))
     op.add_column("cf_stream", sa.Column("restored", sa.Boolean))
+    op.add_column("cf_stream", sa.Column("renumbered", _BIG))
     op.add_column("cf_step_execution", sa.Column("notes", sa.Text))
     _widen_items()
     _add_approvals()
