@@ -307,3 +307,34 @@ def test_the_rest_of_a_chunk_is_written_beside_an_item_that_cannot_be_sent(proje
     assert all(each["reason"] in shown for each in letters.values())
     with closing(sqlite3.connect(project.directory / "ledger.db")) as ledger:
         assert ledger.execute("SELECT count(*) FROM cf_dead_letter").fetchone() == (4,)
+
+
+def test_all_jobs_run_parents_first_and_are_told_one_by_one(project: Any) -> None:
+    project.write(
+        "jobs.yml",
+        """
+lines:
+    steps:
+        lines:
+            services: {reader: entity.all, processor: crm, writer: crm}
+            parameters:
+                entity: line
+                references: {customer: {job: people, key: [line]}}
+people:
+    steps:
+        people:
+            services: {reader: entity.all, processor: crm, writer: crm}
+            parameters: {entity: customer}
+""",
+    )
+    project.replace("contraflow.yaml", "    connector: crm\n", "    connector: crm\n    job: [lines, people]\n")
+    project.replace("crm.py", "Written(key=change.key)", "Written(key=change.key, remote_id='x')")
+    told = project.run("sync", "acme", "--all-jobs")
+    assert told.exit_code == 0, told.output
+    assert told.output.index("acme, people: COMPLETED") < told.output.index("acme, lines: COMPLETED")
+    answer = project.json("sync", "acme", "--all-jobs")
+    assert [each["job"] for each in answer["jobs"]] == ["people", "lines"]
+    assert answer["exit"] == 0
+    refused = project.run("sync", "acme", "--all-jobs", "--id", "1")
+    assert refused.exit_code == 2
+    assert "--all-jobs goes with none of --job, --step and --id" in refused.output

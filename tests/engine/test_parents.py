@@ -253,6 +253,23 @@ def test_children_that_are_read_by_their_changes_follow_a_parent_that_got_anothe
     assert counts(trade.sync()) == {"read": 3, "unchanged": 3}
 
 
+def test_a_plan_knows_parents_and_says_what_would_wait(trade) -> None:
+    with trade.project() as project, project.plan("acme") as plan:
+        assert [(step.step, step.counts["create"], step.counts.get("deferred", 0)) for step in plan.steps] == [
+            ("customers", 2, 0),
+            ("orders", 0, 3),
+            ("lines", 0, 3),
+        ]
+    trade.sync()
+    trade.sql(
+        "UPDATE orders SET customer_id = 1 WHERE region = 'us'; INSERT INTO line VALUES ('us', 1, 9), ('us', 8, 1)"
+    )
+    with trade.project() as project, project.plan("acme") as plan:
+        orders, lines = plan.steps[1:]
+        assert (orders.counts["update"], lines.counts["create"], lines.counts["deferred"]) == (1, 1, 1)
+    assert counts(trade.sync())["written"] == 2
+
+
 def several_jobs(trade) -> None:
     from contraflow_hookspecs import ExportJob, hookimpl
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import exit_code
+from contraflow.cli.exit_codes import OK, exit_code
 from contraflow.cli.output import json_option, load_project, print_json
 from contraflow.cli.runs import in_order, parameter, print_summary, progress, summary
 from contraflow.escaping import one_line
+
+if TYPE_CHECKING:
+    from contraflow.cli.progress import Resumptions
+    from contraflow.project import Project
+    from contraflow_hookspecs import JobExecution
 
 
 @click.command("sync", short_help="Export what a remote does not have yet, or has differently.")
 @click.argument("integration")
 @click.option("--job", metavar="NAME", help="Which job, if the integration has several.")
+@click.option("--all-jobs", is_flag=True, help="All jobs, those first to whose items others refer.")
 @click.option("--step", "steps", multiple=True, metavar="NAME", help="Only this step; may be repeated.")
 @click.option(
     "--id",
@@ -42,6 +49,7 @@ def command(
     state: State,
     integration: str,
     job: str | None,
+    all_jobs: bool,
     steps: tuple[str, ...],
     ids: tuple[str, ...],
     everything: bool,
@@ -58,6 +66,7 @@ def command(
     contraflow sync acme-eu                      everything that differs
     contraflow sync acme-eu --id 7 --id 9        these two
     contraflow sync acme-eu --step order_lines --id order_id=7,line=2
+    contraflow sync acme-eu --all-jobs           every job, parents first
 
     Items that the remote already holds, as far as the ledger knows, are not sent again. Run it as often as you like: a run
     that was interrupted is gone on with, and what it left in doubt is resolved first.
@@ -67,44 +76,55 @@ def command(
 
     Ctrl-C or SIGTERM end the run after the chunk in hand; a second one ends it at once.
     """
-    from contraflow.engine.limits import approval_named
+    from contraflow.all_jobs import sync_all
     from contraflow.engine.run import RequestRecordedError
 
-    parameters = dict(parameter(pair) for pair in pairs)
+    options: dict[str, Any] = {
+        "everything": everything,
+        "parameters": dict(parameter(pair) for pair in pairs),
+        "wait": wait,
+        "resume": not no_resume,
+        "force": force,
+        "approve": approvals,
+    }
+    one_job: dict[str, Any] = {"job": job, "steps": steps, "ids": list(ids) if ids else None}
+    if all_jobs and any(one_job.values()):
+        raise click.UsageError("--all-jobs goes with none of --job, --step and --id")
+    done: list[dict[str, Any]] = []
     with load_project(state) as project, progress(project, as_json) as resumptions, in_order() as stop:
         try:
-            execution = project.sync(
-                integration,
-                ids=list(ids) if ids else None,
-                everything=everything,
-                job=job,
-                steps=steps,
-                parameters=parameters,
-                wait=wait,
-                resume=not no_resume,
-                force=force,
-                approve=approvals,
-                stop=stop,
-            )
+            if all_jobs:
+                executions = sync_all(project, integration, **options, stop=stop)
+            else:
+                executions = iter([project.sync(integration, **one_job, **options, stop=stop)])
+            done.extend(_tell(project, execution, resumptions, as_json) for execution in executions)
         except RequestRecordedError as recorded:
             if as_json:
                 print_json({"recorded": state.redact(str(recorded)), "exit": recorded.exit_code})
             else:
                 click.echo(one_line(f"{recorded}."))
             sys.exit(recorded.exit_code)
-        promises = project.promise(project.assemble(project.integration(integration), execution.job))
-        code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
+    code = next((each["exit"] for each in reversed(done) if each["exit"] != OK), OK)
     if as_json:
-        print_json(
-            {
-                **summary(execution, promises),
-                "resumed": resumptions.behind,
-                "approve": approval_named(execution.exit_description),
-                "exit": code,
-            }
-        )
-    else:
+        print_json({"jobs": done, "exit": code} if all_jobs else done[0])
+    sys.exit(code)
+
+
+def _tell(project: Project, execution: JobExecution, resumptions: Resumptions, as_json: bool) -> dict[str, Any]:
+    """Say how a job ended, unless that is to be said as JSON; give what JSON has to say."""
+    from contraflow.engine.limits import approval_named
+
+    promises = project.promise(project.assemble(project.integration(execution.integration), execution.job))
+    code = exit_code(execution, doubts=project.has_doubts(execution.integration, execution.job))
+    resumed = dict(resumptions.behind)
+    if not as_json:
         for line in resumptions.lines:
             click.echo(one_line(line))
         print_summary(execution, promises, code)
-    sys.exit(code)
+    resumptions.behind.clear()
+    return {
+        **summary(execution, promises),
+        "resumed": resumed,
+        "approve": approval_named(execution.exit_description),
+        "exit": code,
+    }
