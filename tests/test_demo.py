@@ -277,6 +277,7 @@ def test_the_demo_exports_reads_back_and_compares_equal(kinto_venv: Path, tmp_pa
     done = run_demo(tmp_path, kinto_venv)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_summary_accounts_for_everything(done.stdout)
+    assert "would update customers/49: email\n" in done.stdout
     assert "1 written, 1 unchanged" in done.stdout
     assert "'stanisław.wójcik@wp.pl' → 'stanisław@wójcik.example'" in done.stdout
     assert "unit_price: '0.99' → '1.29'" in done.stdout

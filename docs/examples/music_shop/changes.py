@@ -23,6 +23,8 @@ class RowChange:
     """The id of its record at the remote."""
     also: tuple[str, ...] = ()
     """Ids of rows that did not change but are asked for too."""
+    planned: bool = False
+    """Whether a plan is looked at before."""
 
 
 DAY = (
@@ -33,6 +35,7 @@ DAY = (
         id="49",
         record_id="49",
         also=("50",),
+        planned=True,
     ),
     RowChange(
         title="Bohemian Rhapsody now costs 1.29",

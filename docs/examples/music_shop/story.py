@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -126,11 +127,28 @@ def follow(stage: Stage, bucket: KintoBucket, change: RowChange) -> bool:
     carry_out(stage.shop, change)
     say(f"{change.title}:")
     ids = [word for number in (change.id, *change.also) for word in ("--id", number)]
-    well = contraflow(stage, "sync", "kinto", "--step", change.step, *ids, briefly=True)
+    well = not change.planned or foresee(stage, "kinto", "--step", change.step, *ids)
+    well &= contraflow(stage, "sync", "kinto", "--step", change.step, *ids, briefly=True)
     after = bucket.record(change.step, change.record_id)
     for line in arrived(before, after):
         say(f"  in Kinto, {change.step}/{change.record_id}: {line}")
     return well and before != after
+
+
+def foresee(stage: Stage, *arguments: str) -> bool:
+    """Type ``contraflow plan``, and show what it would do; whether it would do anything."""
+    say(f"$ contraflow plan {shlex.join(arguments)}")
+    command = [sys.executable, "-m", "contraflow", "plan", *arguments, "--json"]
+    done = subprocess.run(
+        command, cwd=EXAMPLE, env=os.environ | stage.environment, capture_output=True, encoding="utf-8"
+    )
+    if done.returncode != 0:
+        say(f"contraflow ended with exit code {done.returncode}: {done.stdout}")
+        return False
+    items = [(step["step"], item) for step in json.loads(done.stdout)["steps"] for item in step["items"]]
+    for step, item in items:
+        say(f"  would {item['operation']} {step}/{'-'.join(map(str, item['key']))}: {', '.join(item['changed'] or ())}")
+    return bool(items)
 
 
 def arrived(before: Record | None, after: Record | None) -> list[str]:
