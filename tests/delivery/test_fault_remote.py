@@ -86,6 +86,25 @@ def test_class_b_is_an_upsert_by_key(client):
     assert remote.effects == [("applied", "1", ONE)] * 2
 
 
+def test_a_change_against_an_old_version_is_refused(client):
+    remote = client()
+    remote.http.put("/b/records/1", json=ONE)
+    old = remote.http.put("/b/records/1", json={"id": 1, "v": 2}, headers={"If-Match": '"1"'})
+    assert (old.status_code, old.headers["ETag"]) == (200, '"2"')
+    assert remote.http.put("/b/records/1", json=ONE, headers={"If-Match": '"1"'}).status_code == 412
+    assert remote.http.get("/b/records/1").json()["v"] == 2
+
+
+def test_all_records_of_a_class_can_be_listed(client):
+    remote = client()
+    for record in (ONE, TWO):
+        remote.post("/c/records", record)
+    remote.http.put("/b/records/9", json={"id": 9})
+    listed = remote.http.get("/c/records").json()["records"]
+    assert [(record["remote_id"], record["id"]) for record in listed] == [("c1", 1), ("c2", 2)]
+    assert remote.http.get("/d/records").status_code == 405
+
+
 def test_class_c_doubles_but_can_be_read(client):
     remote = client()
     ids = [remote.post("/c/records", ONE).json()["remote_id"] for _ in range(2)]
