@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -18,6 +19,8 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import exc, text
+
+from contraflow.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "music_shop"
@@ -237,6 +240,88 @@ def test_kinto_gives_back_all_pages_of_a_collection(kinto_venv: Path, tmp_path: 
         assert httpx.get(f"{kinto.url}/buckets/b").status_code == 401, "the bucket is open to everybody"
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{kinto.url}/")
+
+
+# By hand in the remote
+
+
+def edit_by_hand(kinto: kinto_server.Kinto, number: int, **fields: object) -> None:
+    """What somebody does in Kinto's own user interface."""
+    path = f"{kinto.url}/buckets/{story.BUCKET}/collections/customers/records/{number}"
+    httpx.patch(path, json={"data": fields}, auth=(kinto.user, kinto.password)).raise_for_status()
+
+
+def test_a_hand_edit_is_found_by_drift_and_settled_as_the_policy_says(
+    kinto_venv: Path, shop: Path, tmp_path: Path
+) -> None:
+    """Never overwritten unseen: the policy of the demo's job is merge, the telephone number's is remote."""
+    folder = tmp_path / "project"
+    shutil.copytree(EXAMPLE, folder)
+    with (
+        kinto_server.running(kinto_venv, tmp_path) as kinto,
+        kinto_records.KintoBucket(kinto, story.BUCKET) as bucket,
+        modules_of(folder),
+    ):
+        bucket.create(story.COLLECTIONS)
+        stage = story.Stage(shop=shop, ledger=tmp_path / "ledger.db", kinto=kinto)
+        with Project.load(folder, environ=stage.environment) as project:
+            step = {"steps": ("customers",)}
+            assert project.sync("kinto", everything=True, **step).counts["written"] == 59
+            assert not project.drift("kinto", step="customers", sample=None).found
+
+            edit_by_hand(kinto, 49, phone="999")
+            edit_by_hand(kinto, 50, email="theirs@crm.example")
+            edit_by_hand(kinto, 51, city="Uppsala")
+            edit_by_hand(kinto, 52, email="also@crm.example")
+            records = f"{kinto.url}/buckets/{story.BUCKET}/collections/customers/records"
+            httpx.delete(f"{records}/53", auth=(kinto.user, kinto.password)).raise_for_status()
+            httpx.put(f"{records}/stranger", json={"data": {}}, auth=(kinto.user, kinto.password)).raise_for_status()
+            found = project.drift("kinto", step="customers", sample=None)
+            assert [(each.kind, each.remote_id, [field.name for field in each.fields]) for each in found.items] == [
+                ("edited", "49", ["phone"]),
+                ("edited", "50", ["email"]),
+                ("edited", "51", ["city"]),
+                ("edited", "52", ["email"]),
+                ("missing", "53", []),
+                ("extra", "stranger", []),
+            ]
+
+            with closing(sqlite3.connect(shop)) as connection, connection:
+                connection.execute("UPDATE customer SET phone = '111', first_name = 'Stan' WHERE id = 49")
+                connection.execute("UPDATE customer SET email = 'ours@shop.example' WHERE id IN (50, 52)")
+            run = project.sync("kinto", ids=[49, 50, 51, 52], **step)
+            assert {name: number for name, number in run.counts.items() if number} == {
+                "read": 4,
+                "written": 1,
+                "updated": 1,
+                "unchanged": 1,
+                "conflict": 2,
+                "foreign": 3,
+            }
+            assert customer(bucket, 49, "first_name", "phone") == ["Stan", "999"]
+            assert customer(bucket, 50, "email") == ["theirs@crm.example"]
+            assert customer(bucket, 51, "city") == ["Uppsala"]
+
+            theirs, ours = project.conflicts()
+            assert (theirs.key, theirs.waiting, ours.key) == ((50,), ("email",), (52,))
+            project.settle_conflict(theirs.id, {"": "remote"})
+            project.settle_conflict(ours.id, {"email": "local"})
+            assert customer(bucket, 50, "email") == ["theirs@crm.example"]
+            assert customer(bucket, 52, "email") == ["ours@shop.example"]
+            assert project.conflicts() == []
+
+            project.drift("kinto", step="customers", sample=None, repair=True)
+            assert customer(bucket, 51, "city") == ["Uppsala"]
+            left = project.drift("kinto", step="customers", sample=None)
+            assert [(each.kind, each.remote_id) for each in left.items] == [("extra", "stranger")]
+            assert bucket.record("customers", "53") is None
+            assert project.sync("kinto", ids=[49, 50, 51, 52], **step).counts["unchanged"] == 4
+
+
+def customer(bucket: kinto_records.KintoBucket, number: int, *fields: str) -> list[object]:
+    record = bucket.record("customers", str(number))
+    assert record is not None
+    return [record[field] for field in fields]
 
 
 def test_the_password_of_kinto_is_shown_nowhere(kinto_venv: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_example_that_reads_back_does(remote, connect, reply):
         modified=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
     )
     assert listed.payload == fetched.payload
-    assert remote.paths == [f"GET {path}?in_id=1", f"GET {path}?_limit=100", f"GET {path}?_limit=100&_token=t"]
+    assert remote.paths == [f"GET {path}?in_id=%221%22", f"GET {path}?_limit=100", f"GET {path}?_limit=100&_token=t"]
 
 
 def test_every_outcome_is_described():

@@ -125,7 +125,7 @@ class Fetch(Records):
     size: int = attrs.field(default=50, validator=attrs.validators.ge(1))
     """Most ids in one request."""
     separator: str = ","
-    """What stands between two ids."""
+    """What stands between two ids, percent-encoded as in the path."""
 
     def __attrs_post_init__(self) -> None:
         if parse_path(self.path).names != ("remote_ids",):
