@@ -2,12 +2,15 @@
 
 python benchmarks/with_contraflow.py SOURCE ROWS DIRECTORY [RUNS]
 
-Every run after the first finds nothing changed.
+The second run finds nothing changed, the third one field of every hundredth row.
 """
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from contender import measured, report, require
@@ -27,17 +30,36 @@ integrations:
 """
 
 
+_OUTCOMES = ("created", "unchanged", "updated")
+
+
 def main(source: str, rows: int, directory: Path, runs: int) -> None:
-    project_file = directory / "contraflow.yaml"
-    project_file.write_text(_PROJECT.format(source=source, ledger=directory / "ledger.db", table=TABLE))
-    for number in range(runs):
+    project_file, copy, ledger = directory / "contraflow.yaml", directory / "source.db", directory / "ledger.db"
+    shutil.copyfile(source, copy)
+    project_file.write_text(_PROJECT.format(source=copy, ledger=ledger, table=TABLE))
+    for outcome in _OUTCOMES[:runs]:
+        if outcome == "updated":
+            _change_every_hundredth(copy)
         with Project.load(project_file) as project:
             project.sync("nowhere", ids=[])  # an export of nothing: imports what a run needs, and makes the ledger
             with measured(rows):
                 execution = project.sync("nowhere", everything=True)
-        outcome = "unchanged" if number else "created"
-        require(execution.counts.get(outcome, 0), rows, f"contraflow, {outcome} ({'; '.join(execution.errors)})")
+        expected = rows // 100 if outcome == "updated" else rows
+        require(execution.counts.get(outcome, 0), expected, f"contraflow, {outcome} ({'; '.join(execution.errors)})")
+        if outcome == "updated":
+            require(_changed_in_company_alone(ledger), expected, "contraflow, changed in that field alone")
     report()
+
+
+def _change_every_hundredth(source: Path) -> None:
+    with closing(sqlite3.connect(source)) as connection, connection:
+        connection.execute(f"UPDATE {TABLE} SET company = 'Another' WHERE id % 100 = 0")  # noqa: S608
+
+
+def _changed_in_company_alone(ledger: Path) -> int:
+    with closing(sqlite3.connect(ledger)) as connection:
+        query = "SELECT count(*) FROM cf_item_state WHERE changed = '[\"company\"]'"
+        return int(connection.execute(query).fetchone()[0])
 
 
 if __name__ == "__main__":
