@@ -485,14 +485,18 @@ ELSEWHERE = {
     19: "tests/engine/test_delivery.py::test_an_item_that_kills_the_process_is_isolated_and_held_and_the_others_arrive",
     21: "tests/cli/test_stopping.py::test_a_signal_ends_the_run_after_the_chunk_in_hand",
     22: "tests/cli/test_stopping.py::test_a_second_signal_ends_at_once_as_a_crash_would",
+    23: "tests/cli/test_stopping.py::test_a_second_signal_ends_at_once_as_a_crash_would",
     24: "tests/delivery/test_two_workers.py::test_who_was_frozen_past_its_lease_sends_and_settles_nothing_more",
     25: "tests/delivery/test_two_workers.py::test_of_two_that_begin_at_one_moment_one_runs",
     30: "tests/ledger/test_intents.py::test_a_connection_lost_at_commit_is_made_good",
     38: "tests/ledger/test_opening.py::test_a_damaged_ledger_is_refused_and_left_as_it_is",
     39: "tests/ledger/test_opening.py::test_a_ledger_of_a_newer_version_is_refused",
+    40: "tests/ledger/test_migrations.py::test_40_killed_in_a_migration_the_old_ledger_or_the_new_is_left",
     50: "tests/delivery/test_checker.py::test_one_key_applied_twice_is_doubled",
     57: "tests/engine/test_outcomes.py::test_of_two_items_of_one_key_in_a_chunk_the_newest_is_sent_and_the_other_coalesced",
+    65: "tests/test_fingerprint.py::test_fingerprints_are_equal_exactly_when_the_contents_are",
     66: "tests/engine/test_faults.py::test_a_key_that_cannot_be_kept_is_rejected",
+    68: "tests/test_plugins.py::test_one_name_from_two_distributions_is_refused_naming_both",
     69: "tests/readers/test_key_order.py::test_memory_is_bounded_by_the_page",
 }
 """Rows that other tests prove."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -152,3 +153,39 @@ def test_a_migration_that_cannot_be_ended_leaves_the_old_ledger(old_url: str) ->
     assert execute(old_url, "SELECT version_num FROM cf_alembic_version") == [("0001",)]
     execute(old_url, "DROP TABLE cf_request")
     open_ledger(old_url).close()
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from contraflow.ledger import open_ledger
+
+left = int(sys.argv[2])
+
+def count(connection, cursor, statement, *rest):
+    global left
+    if statement.startswith(("SELECT", "PRAGMA", "select")):
+        return
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+
+event.listen(Engine, "after_cursor_execute", count)
+open_ledger(sys.argv[1]).close()
+"""
+
+
+def test_40_killed_in_a_migration_the_old_ledger_or_the_new_is_left(url: str) -> None:
+    """At every statement, every day at some; with an intent in doubt, which survives each of the deaths."""
+    kept(url, "0002")
+    deaths, stride = 0, 1 if os.environ.get("CONTRAFLOW_TEST_ALL") == "1" else 5
+    while (died := subprocess.run([sys.executable, "-c", KILLED, url, str(deaths)], check=False).returncode) != 0:
+        assert died == -9
+        deaths += stride
+        assert execute(url, "SELECT version_num FROM cf_alembic_version")[0][0] in ("0002", HEAD)
+        ((count,),) = execute(url, "SELECT count(*) FROM cf_intent")
+        assert count == 1
+    assert deaths > 10
+    with open_ledger(url) as ledger:
+        (intent,) = ledger.intents(1)
+        assert intent.items == (IntentItem("[6]", "upsert", 2, "fp1:sent", "cf1-key", '{"name":"Zoë"}', "r6", '"v6"'),)
