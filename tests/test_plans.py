@@ -198,6 +198,44 @@ def test_a_plan_of_a_reader_of_changes_sees_what_changed_and_what_is_owed(shop) 
     assert planned(shop) == []
 
 
+def test_a_child_is_planned_when_its_parent_is_there(shop) -> None:
+    services = {"reader": "entity.all", "processor": "remote", "writer": "remote"}
+    shop.sql(
+        """
+        CREATE TABLE visit (id INTEGER PRIMARY KEY, customer_id INTEGER);
+        INSERT INTO visit VALUES (1, 1), (2, 2);
+        """
+    )
+    shop.config = {"entities": {"customer": {"table": "customer"}, "visit": {"table": "visit"}}}
+    references = {"customer": {"step": "customers", "key": ["customer_id"]}}
+    shop.steps = {
+        "visits": {"services": dict(services), "parameters": {"entity": "visit", "references": references}},
+        "customers": {"services": services, "parameters": {"entity": "customer"}},
+    }
+    shop.remote.process = lambda item, _: {**item.data, **item.parents}
+    with shop.project() as project, project.plan("acme") as plan:
+        assert {step.step: dict(step.counts) for step in plan.steps} == {
+            "customers": {"create": 3, "update": 0, "delete": 0},
+            "visits": {"create": 0, "update": 0, "delete": 0, "deferred": 2},
+        }
+    assert counts(apply(shop, save(shop))) == {"read": 3, "written": 3, "created": 3}
+    path = save(shop)
+    assert counts(apply(shop, path)) == {"read": 2, "written": 2, "created": 2}
+    assert [change.payload["customer"] for change in shop.remote.sent[-2:]] == ["r1", "r2"]
+    shop.sql("INSERT INTO customer VALUES (4, 'Di', NULL); UPDATE visit SET customer_id = 3 WHERE id = 1")
+    path = save(shop)
+    shop.sql("UPDATE visit SET customer_id = 4 WHERE id = 1")
+    execution = apply(shop, path)
+    assert counts(execution) == {"read": 2, "written": 1, "created": 1, "drifted": 1}
+    assert [error for step in execution.steps for error in step.errors] == ["1: drifted: its content has changed since"]
+    shop.sql("INSERT INTO customer VALUES (5, 'Ed', NULL); UPDATE visit SET customer_id = 3 WHERE id = 1")
+    path = save(shop, steps=["visits"])
+    shop.sql("UPDATE visit SET customer_id = 5 WHERE id = 1")
+    execution = apply(shop, path)
+    assert counts(execution) == {"read": 1, "drifted": 1}
+    assert "drifted: it would have to wait now: " in execution.errors[0]
+
+
 # Applied as it was planned
 
 

@@ -139,10 +139,15 @@ class Comparison:
         with closing(iter(items)) as stream:  # so that the reader is closed when nobody wants more
             yield from self._cut(stream)
 
+    @property
+    def _may_pass(self) -> bool:
+        """Whether nothing is to be learned of an item that the remote holds as it is."""
+        return not self.force and not self.memory.keeps_payloads
+
     def _cut(self, stream: Iterator[Prepared]) -> Generator[Chunk, None, None]:
         chunk = Chunk()
         longest = self.chunk_size * _MOST_ITEMS_PER_CHANGE
-        may_pass = not self.force and not self.memory.keeps_payloads
+        may_pass = self._may_pass
         while page := list(islice(stream, self.page_size)):
             known = self.ledger.confirmed(self.stream_id, [item.key_text for item in page])
             doubtful = {

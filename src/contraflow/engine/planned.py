@@ -26,6 +26,11 @@ class PlannedComparison(Comparison):
     """What was left out, by key text, and why."""
     _seen: set[str] = attrs.field(factory=set, init=False)
 
+    @property
+    def _may_pass(self) -> bool:
+        """Also of such an item it must be known that it was read: the plan may say that it is in the source no longer."""
+        return False
+
     def unseen(self) -> list[str]:
         """Keys of the plan that were not read."""
         return [key for key in self.plan if key not in self._seen]
@@ -37,6 +42,9 @@ class PlannedComparison(Comparison):
         self._seen.add(item.key_text)
         if item.rejected is not None:
             self._leave_out(chunk, item, f"it would be rejected now: {item.rejected.code}: {item.rejected.reason}")
+            return
+        if item.waits is not None:
+            self._leave_out(chunk, item, f"it would have to wait now: {item.waits}")
             return
         filtered = chunk.counts["filtered"]
         super()._add(chunk, item)

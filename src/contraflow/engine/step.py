@@ -113,6 +113,7 @@ class StepRun:
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _errors: list[str] = attrs.field(factory=list, init=False)
     _notes: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+    _drifted: Sequence[tuple[str, str]] = attrs.field(default=(), init=False)
     _loop: ItemLoop | None = attrs.field(default=None, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
     _mapping: MappingWatch = attrs.field(init=False)
@@ -241,7 +242,7 @@ class StepRun:
 
     def _count(self, loop: ItemLoop) -> None:
         self._counts = loop.counts
-        self._note_drifted(list(loop.drifted))
+        self._drifted = list(loop.drifted)
         self._notes["waiting"] = list(map(self.redact, loop.waits))
         if self._mapping.reason:
             sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
@@ -296,11 +297,11 @@ class StepRun:
             ).run(spool)
             limits.check(spool)
 
-    def _note_drifted(self, drifted: Sequence[tuple[str, str]]) -> None:
-        for key_text, reason in drifted[:_MOST_DRIFTED]:
-            self._errors.append(self.redact(f"{display_key(decode_key(key_text))}: drifted: {reason}"))
-        if len(drifted) > _MOST_DRIFTED:
-            self._errors.append(f"and {len(drifted) - _MOST_DRIFTED:,} more drifted")
+    def _drift(self) -> Iterator[str]:
+        for key_text, reason in self._drifted[:_MOST_DRIFTED]:
+            yield self.redact(f"{display_key(decode_key(key_text))}: drifted: {reason}")
+        if len(self._drifted) > _MOST_DRIFTED:
+            yield f"and {len(self._drifted) - _MOST_DRIFTED:,} more drifted"
 
     def _waiting(self, seconds: float) -> None:
         self.context.logger.warning(
@@ -339,7 +340,7 @@ class StepRun:
             status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
             exit_status = ExitStatus(_exit_code(self.cause, status), reason)
             self._errors.insert(0, exit_status.description)
-        errors = (*self._errors, *self._open_notes(exit_status.description))
+        errors = (*self._errors, *self._drift(), *self._open_notes(exit_status.description))
         execution = attrs.evolve(
             self._execution,
             status=status,
