@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +14,6 @@ import sqlalchemy as sa
 
 from contraflow_hookspecs import BatchStatus, Deferred, Rejected, Written, hookimpl
 
-POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -174,29 +171,15 @@ def test_check_advises_an_index_and_refuses_an_unknown_column(changing) -> None:
 
 
 @pytest.fixture
-def served(changing):
-    """The same with PostgreSQL as the source; gives an engine that writes there."""
-    schema = f"contraflow_{uuid.uuid4().hex[:12]}"
-    url = sa.make_url(POSTGRESQL).update_query_dict({"options": f"-csearch_path={schema}"})
-    engine = sa.create_engine(url)
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-            connection.exec_driver_sql("CREATE TABLE customer (id integer PRIMARY KEY, name text, updated timestamptz)")
-            connection.exec_driver_sql("CREATE INDEX ON customer (updated, id)")
-            connection.exec_driver_sql(
-                "INSERT INTO customer SELECT n, 'c' || n, now() FROM generate_series(1, 10) AS n"
-            )
-    except sa.exc.OperationalError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"no postgresql server: {error.orig}")
-    changing.config["source"] = url.render_as_string(hide_password=False)
-    yield engine
-    for project in changing.opened:
-        project.close()
+def served(changing, postgresql):
+    """The same with PostgreSQL as source and ledger; gives an engine that writes there."""
+    changing.config["source"] = changing.config["ledger"] = postgresql.render_as_string(hide_password=False)
+    engine = sa.create_engine(postgresql)
     with engine.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+        connection.exec_driver_sql("CREATE TABLE customer (id integer PRIMARY KEY, name text, updated timestamptz)")
+        connection.exec_driver_sql("CREATE INDEX ON customer (updated, id)")
+        connection.exec_driver_sql("INSERT INTO customer SELECT n, 'c' || n, now() FROM generate_series(1, 10) AS n")
+    yield engine
     engine.dispose()
 
 
@@ -233,6 +216,21 @@ def test_rows_tied_in_one_transaction_are_all_delivered(changing, served) -> Non
     sent(changing)
     assert counts(changing.sync()) == {"read": 50, "written": 50}
     assert sent(changing) == list(range(1, 51))
+
+
+def test_what_is_owed_is_found_in_a_postgresql_ledger(changing, served) -> None:
+    changing.parameters |= {"attempts": 1, "overlap": "0s"}
+    store = changing.remote.answer
+    changing.remote.answer = lambda changes, _: [
+        Deferred(key=each.key, reason="locked") if each.key[0] < 9 else Written(key=each.key) for each in changes
+    ]
+    assert counts(changing.sync())["deferred"] == 8
+    with served.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO customer VALUES (99, 'last', clock_timestamp())")
+    changing.sync()
+    changing.remote.answer = store
+    assert counts(changing.sync()) == {"read": 9, "written": 8, "unchanged": 1}
+    assert counts(changing.sync()) == {"read": 1, "unchanged": 1}
 
 
 KILLED = """

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from contraflow.check import check
 from contraflow.errors import ConfigError
@@ -173,6 +174,54 @@ def test_a_tree_in_one_table_goes_out_from_its_roots(trade, concurrency: int) ->
     assert len([error for error in execution.errors if "deferred: its parent up" in error]) == 4
     trade.sql("UPDATE node SET parent = NULL WHERE id = 51; UPDATE node SET parent = 40 WHERE id = 52")
     assert counts(trade.sync()) == {"read": 44, "written": 4, "unchanged": 40}
+
+
+def test_a_tree_in_a_postgresql_table_with_uuid_keys(trade, postgresql) -> None:
+    engine = sa.create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE node (id uuid PRIMARY KEY, parent text, depth integer)")
+        connection.exec_driver_sql(
+            "WITH RECURSIVE n AS (SELECT gen_random_uuid() AS id, NULL::text AS parent, 0 AS depth "
+            "UNION ALL SELECT gen_random_uuid(), n.id::text, depth + 1 FROM n, generate_series(1, 2) WHERE depth < 4) "
+            "INSERT INTO node SELECT * FROM n"
+        )
+    engine.dispose()
+    trade.config |= {"source": (url := postgresql.render_as_string(hide_password=False)), "ledger": url}
+    trade.config["entities"] = {"node": {"table": "node"}}
+    trade.steps = {"nodes": item_step("node", references={"up": {"key": "parent"}}, batch_size=4)}
+    assert counts(trade.sync()) == {"read": 31, "written": 31}
+    depths = [change.payload["depth"] for change in trade.remote.sent]
+    assert sorted(depths) == sorted([0, *[1] * 2, *[2] * 4, *[3] * 8, *[4] * 16])
+    assert all(("up" in change.payload) is (change.payload["depth"] > 0) for change in trade.remote.sent)
+    assert counts(trade.sync()) == {"read": 31, "unchanged": 31}
+
+
+def test_what_waits_at_the_end_of_a_step_is_tried_once_more_at_the_end_of_the_run(trade) -> None:
+    """Another process sends the parents meanwhile."""
+    several_jobs(trade)
+    trade.jobs["line_export"]["steps"]["customers_again"] = item_step("customer")
+    plain = trade.remote.answer
+    told = []
+
+    def busy(changes, context):
+        if context.step == "customers_again" and not told:
+            told.append(context.step)
+            with trade.project() as project:
+                project.sync("acme", job="customer_export")
+                project.sync("acme", job="order_export")
+        return plain(changes, context)
+
+    trade.remote.answer = busy
+    execution = trade.sync(job="line_export")
+    assert [(step.step, counts(step)) for step in execution.steps] == [
+        ("lines", {"read": 3, "written": 3}),
+        ("customers_again", {"read": 2, "written": 2}),
+    ]
+    assert execution.errors == ()
+    with trade.project() as project:
+        recorded = next(each for each in project.ledger().executions() if each.job == "line_export")
+    assert counts(recorded.steps[0]) == {"read": 3, "written": 3}
+    assert trade.remote.records["lines-us-1-1"]["order"] == "orders-us-1"
 
 
 def test_a_filtered_child_of_a_tree_comes_to_an_end(trade) -> None:

@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from itertools import chain
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.changes import owed_keys, pages
+from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.conflicts import ConflictPass
 from contraflow.engine.fetching import Fetcher
@@ -27,7 +27,7 @@ from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.pipeline import Pipeline
 from contraflow.engine.planned import PlannedComparison
-from contraflow.engine.preparation import Preparation, Prepared
+from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.recording import Landed, Recorder, Told
@@ -36,11 +36,12 @@ from contraflow.engine.retry import Retries
 from contraflow.engine.sending import Sender, Sent
 from contraflow.engine.spool import Planned
 from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.waiting import WaitingItems
 from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import Key, StepContext, Unknown
+from contraflow_hookspecs import StepContext, Unknown
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt", "drifted")
 """Every item read has exactly one of these at the end."""
@@ -123,8 +124,7 @@ class ItemLoop:
     _conflicts: ConflictPass | None = attrs.field(init=False)
     _passes: Sequence[ChunkPass] = attrs.field(init=False)
     _preparation: Preparation = attrs.field(init=False)
-    _tried: int = attrs.field(default=0, init=False)
-    _left: set[str] = attrs.field(factory=set, init=False)
+    _waiting: WaitingItems = attrs.field(init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
 
@@ -178,6 +178,11 @@ class ItemLoop:
             explain=self.explain,
             owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, options.batch_size),
             parents=self.parents,
+            page_size=options.batch_size,
+        )
+        self._waiting = WaitingItems(
+            preparation=self._preparation,
+            find=partial(self.ledger.waiting_items, self.record.stream_id, self.context.execution_id),
             page_size=options.batch_size,
         )
 
@@ -247,20 +252,10 @@ class ItemLoop:
 
     def _deliver_waiting(self) -> bool:
         """Deliver what had to wait and need not any longer; whether there was anything."""
-        waiting = partial(self.ledger.waiting_items, self.record.stream_id, self.context.execution_id)
-        ready = self._ready(pages(waiting, self.options.batch_size))
-        before = self._tried
-        with closing(self._comparison.chunks(ready)) as chunks:
+        before = self._waiting.released
+        with closing(self._comparison.chunks(self._waiting.ready())) as chunks:
             self._deliver_all(chunks)
-        return self._tried > before
-
-    def _ready(self, keys: Iterable[Sequence[Key]]) -> Generator[Prepared, None, None]:
-        for prepared in self._preparation.waiting(keys):
-            if prepared.key_text not in self._left:
-                self._tried += 1
-                if prepared.payload is None:  # filtered or rejected: the ledger may still have it as waiting
-                    self._left.add(prepared.key_text)
-                yield prepared
+        return self._waiting.released > before
 
     def _check_sum(self) -> None:
         read, outcomes = self._preparation.items_read, sum(self.counts[outcome] for outcome in OUTCOMES)

@@ -47,7 +47,6 @@ class _Lookup:
     names: tuple[str, ...]
     """Of the key columns, as an item's entity has them."""
     types: tuple[type[Any] | None, ...]
-    stream_id: int | None
     to_itself: bool
 
 
@@ -58,29 +57,29 @@ class Parents:
     Args:
         lookups: How the step's references are followed.
         ledger: Knows the parents' remote ids.
+        integration: Where they are.
     """
 
     lookups: Sequence[_Lookup]
     ledger: Ledger
+    integration: str
+    _streams: dict[str, int] = attrs.field(factory=dict, init=False)
 
     @classmethod
     def of(cls, step: RunnableStep, context: StepContext, ledger: Ledger) -> Parents | None:
         """The parents of a step's items; ``None`` if it refers to none."""
         if not step.references:
             return None
-        lookups = []
-        for reference in step.references:
-            stream = ledger.stream(integration=context.integration, job=reference.job, step=reference.step)
-            lookups.append(
-                _Lookup(
-                    reference=reference,
-                    names=_names(reference, context.parameters, context.source),
-                    types=_types(reference, context.source),
-                    stream_id=None if stream is None else stream.id,
-                    to_itself=(reference.job, reference.step) == (context.job, context.step),
-                )
+        lookups = [
+            _Lookup(
+                reference=each,
+                names=_names(each, context.parameters, context.source),
+                types=_types(each, context.source),
+                to_itself=(each.job, each.step) == (context.job, context.step),
             )
-        return cls(lookups=lookups, ledger=ledger)
+            for each in step.references
+        ]
+        return cls(lookups=lookups, ledger=ledger, integration=context.integration)
 
     @property
     def refer_to_themselves(self) -> bool:
@@ -112,10 +111,15 @@ class Parents:
         return attrs.evolve(item, parents=found) if found else item
 
     def _states(self, lookup: _Lookup, texts: Sequence[str | None]) -> Mapping[str, ItemState]:
-        if lookup.stream_id is None:
-            return {}
+        name = lookup.reference.name
+        if name not in self._streams:  # asked anew until there is one: another process may send the parents meanwhile
+            reference = lookup.reference
+            stream = self.ledger.stream(integration=self.integration, job=reference.job, step=reference.step)
+            if stream is None:
+                return {}
+            self._streams[name] = stream.id
         wanted = dict.fromkeys(text for text in texts if text is not None)
-        return self.ledger.item_states(lookup.stream_id, list(wanted))
+        return self.ledger.item_states(self._streams[name], list(wanted))
 
     @staticmethod
     def _parent_key(lookup: _Lookup, item: Any) -> Key | None:
