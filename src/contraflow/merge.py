@@ -48,6 +48,11 @@ class Rules:
         return self.fields.get(field, self.default)
 
     @property
+    def all_local(self) -> bool:
+        """Whether ours holds in any case, so that nobody has to look."""
+        return {self.default, *self.fields.values()} == {"local"}
+
+    @property
     def need_moments(self) -> bool:
         """Whether some field needs to know which side was changed last."""
         policies = {self.default, *self.fields.values()}

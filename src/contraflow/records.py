@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, ItemRef, LeaseState, Ledger, Request, Verdict
 
-_SHOWN: tuple[Literal["deferred", "in_doubt"], ...] = ("deferred", "in_doubt")
+_SHOWN: tuple[Literal["deferred", "in_doubt", "conflict"], ...] = ("deferred", "in_doubt", "conflict")
 
 
 @attrs.frozen(kw_only=True)

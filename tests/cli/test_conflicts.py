@@ -115,6 +115,12 @@ def test_check_names_the_hook_that_is_missing(project):
     assert "no fetch_items in 'crm'" in result.output
 
 
+def test_the_status_names_what_waits(project):
+    output = project.run("status").output
+    assert "acme, customers: conflict: 1" in output
+    assert "they wait for a decision: see `contraflow conflicts`" in output
+
+
 def test_nothing_waits_where_nothing_ran(project):
     (project.directory / "ledger.db").unlink()
     assert project.run("conflicts").output == "No conflicts.\n"

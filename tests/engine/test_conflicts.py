@@ -172,13 +172,6 @@ def test_a_new_record_is_not_asked_for(shop):
     assert shop.remote.asked == []
 
 
-def test_local_does_not_ask(shop):
-    shop.parameters["conflicts"] = "local"
-    change(shop, name="Anna")
-    shop.sync()
-    assert shop.remote.asked == []
-
-
 def test_a_field_that_the_remote_does_not_tell_is_not_compared(shop):
     shop.parameters["conflicts"] = "remote"
     shop.remote.hidden = {"email"}
@@ -376,6 +369,22 @@ def test_an_answer_that_is_none(shop, answer, said):
     assert execution.exit_code == "FAILED"
     assert said in execution.exit_description
     assert shop.remote.calls == []
+
+
+def test_force_sends_all_the_same_and_overwrites_no_more(shop):
+    shop.parameters["conflicts"] = "remote"
+    edit(shop, email="theirs")
+    assert shop.sync(force=True).counts["written"] == 1
+    assert record(shop) == {"name": "Ana", "email": "theirs"}
+    assert shop.remote.sent[-1].changed == set()
+
+
+@pytest.mark.parametrize("policy", ["local", {"default": "local", "fallback": "remote", "fields": {"email": "local"}}])
+def test_where_ours_holds_in_any_case_nobody_looks(shop, policy):
+    shop.parameters["conflicts"] = policy
+    change(shop, name="Anna")
+    shop.sync()
+    assert shop.remote.asked == []
 
 
 # The remote refuses our version

@@ -90,6 +90,7 @@ class ConflictPass:
         ledger: Where decisions of people are.
         stream_id: The ledger's number of the step into its integration.
         memory: What is remembered of the items' fields.
+        force: Whether items are sent also if the remote has them as they should be.
     """
 
     rules: ConflictRules
@@ -97,6 +98,7 @@ class ConflictPass:
     ledger: Ledger
     stream_id: int
     memory: Memory
+    force: bool = False
 
     def __call__(self, chunk: Chunk) -> None:
         """Change the chunk so that nothing is overwritten that the rules leave to the remote."""
@@ -113,10 +115,9 @@ class ConflictPass:
         return chunk
 
     def _may_conflict(self, intended: Intended) -> bool:
-        if self.rules.rules == Rules(default="local") and (
-            intended.prior is None or intended.prior.status != "conflict"
-        ):
-            return False  # what is at the remote does not matter
+        waits = intended.prior is not None and intended.prior.status == "conflict"
+        if self.rules.rules.all_local and not waits:
+            return False
         known = intended.prior is not None and intended.prior.fingerprint is not None
         return known or intended.change.remote_id is not None
 
@@ -159,7 +160,7 @@ class ConflictPass:
         merged = self._merge(intended, edits, found.modified, rules)
         if merged.undecided:
             self._wait(chunk, intended, tuple(sorted(merged.undecided)), remote)
-        elif merged.outgoing:
+        elif merged.outgoing or self.force:
             chunk.intended[intended.key_text] = self._merged(intended, merged, found)
         else:
             del chunk.intended[intended.key_text]

@@ -194,7 +194,12 @@ class ItemLoop:
             stage=self.fetcher, context=self.context, before=self._sender.before_call, retries=retries, stop=self.stop
         )
         return ConflictPass(
-            rules=rules, fetcher=fetcher, ledger=self.ledger, stream_id=self.record.stream_id, memory=self._memory
+            rules=rules,
+            fetcher=fetcher,
+            ledger=self.ledger,
+            stream_id=self.record.stream_id,
+            memory=self._memory,
+            force=self.force,
         )
 
     @property

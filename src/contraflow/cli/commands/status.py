@@ -160,6 +160,8 @@ def _print_items(overview: Sequence[ItemOverview], promises: Mapping[tuple[str, 
 
 def _what_happens(item: ItemOverview, promise: Promise | None) -> str:
     """Why an item is in its state, and what the next run does about it."""
+    if item.status == "conflict":
+        return "Somebody changed them at the remote, and they wait for a decision: see `contraflow conflicts`."
     if item.status == "deferred":
         return "Surely not at the remote yet: the next sync sends them."
     why = {
