@@ -31,6 +31,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -44,7 +45,7 @@ ROOT = Path(__file__).parents[2]
 POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 _SAVED = re.compile(r"# (?P<into>in )?(?P<name>[\w./-]+\.\w+)\n")
-_NEEDS = re.compile(r"<!-- needs (?P<what>port|database|directory|erp): (?P<name>\w+) -->")
+_NEEDS = re.compile(r"<!-- needs (?P<what>port|database|directory|erp|redis): (?P<name>\w+) -->")
 _EXIT_CODE = re.compile(r"# exit code (\d+)\s*$")
 _MAKE = re.compile(r"(?:\w+=\S+ )*make (?P<target>\w+)(?: ARGS=.+)?")
 
@@ -52,6 +53,7 @@ _MAKE = re.compile(r"(?:\w+=\S+ )*make (?P<target>\w+)(?: ARGS=.+)?")
 _PROGRAMS = {
     "python": 'exec {python} "$@"',
     "contraflow": 'exec {python} -m contraflow "$@"',
+    "celery": 'PYTHONWARNINGS= exec {python} -m celery "$@"',
     "sqlite3": """exec {python} -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])' "$@" """,
     "pip": """shift
 paths=()
@@ -332,6 +334,20 @@ def empty_erp(tmp_path: Path) -> Iterator[str]:
         pytest.skip(reason)
     with private_trytond.running(tmp_path / "tryton") as trytond:
         yield trytond.url
+
+
+@pytest.fixture
+def empty_redis() -> str:
+    """The URL of a Redis, in which the page leaves nothing that another run would meet."""
+    url = os.environ.get("CONTRAFLOW_TEST_REDIS", "redis://127.0.0.1:6379/15")
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=3).close()
+    except OSError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no Redis: {error}")
+    return url
 
 
 @pytest.fixture
