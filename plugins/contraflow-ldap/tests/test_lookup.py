@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from private_slapd import BASE
 
 import contraflow_ldap
-from contraflow_hookspecs import Change, Gone, RemoteItem, Unknown
+from contraflow_hookspecs import Change, Gone, Unknown
 
 NOBODY = {"uid": None, "cn": None, "sn": None, "mail": None, "telephoneNumber": None}
 
@@ -27,7 +29,7 @@ def test_find_by_the_matched_attribute(remote, upsert):
     with remote.step(entry) as context:
         found = contraflow_ldap.find_items(items=asked, context=context)
     person = {"uid": "ana", "cn": "ana", "sn": "ana", "mail": "ana@example.org"}
-    assert found == [RemoteItem(key=(7,), remote_id=written[(1,)].remote_id, payload=person)]
+    assert [(each.key, each.remote_id, each.payload) for each in found] == [((7,), written[(1,)].remote_id, person)]
 
 
 def test_find_returns_all_that_are_alike(remote, upsert):
@@ -42,6 +44,7 @@ def test_find_returns_all_that_are_alike(remote, upsert):
 
 def test_fetch_answers_in_the_payloads_own_types(remote, upsert, delete):
     change = upsert(1, uid="ana", mail=["a@x.org", "b@x.org"])
+    before = datetime.now(UTC) - timedelta(seconds=2)
     (written,) = remote.write([change]).values()
     asked = [
         upsert(1, written.remote_id, uid="another"),
@@ -52,7 +55,9 @@ def test_fetch_answers_in_the_payloads_own_types(remote, upsert, delete):
     with remote.step() as context:
         first, second, third = contraflow_ldap.fetch_items(items=asked, context=context)
     held = {**NOBODY, **change.payload}
-    assert first == second == RemoteItem(key=(1,), remote_id=written.remote_id, payload=held)
+    assert first == second
+    assert (first.key, first.remote_id, first.payload) == ((1,), written.remote_id, held)
+    assert before <= first.modified <= datetime.now(UTC)
     assert third == Gone(key=(2,))
 
 

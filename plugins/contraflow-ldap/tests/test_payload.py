@@ -17,7 +17,7 @@ from contraflow_hookspecs import Item, ItemError, SystemicError
 from contraflow_ldap import EntrySettings
 from contraflow_ldap.names import is_named, is_named_by, rdn_of
 from contraflow_ldap.payload import build_payload
-from contraflow_ldap.values import content_held, content_of, octets_of
+from contraflow_ldap.values import content_held, content_of, moment_of, octets_of
 
 
 class Colour(enum.Enum):
@@ -58,6 +58,20 @@ def payload_of(entity: Any, **attributes: str) -> dict[str, Any]:
 )
 def test_what_a_payload_holds_of_a_value(value, content):
     assert content_of(value, "x") == content
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("20260203040506Z", datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)),
+        ("20260203040506.123456Z", datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)),
+        ("2026020304Z", None),
+        ("20260203040506+0100", None),
+        ("", None),
+    ],
+)
+def test_when_an_entry_was_modified(text, moment):
+    assert moment_of(text) == moment
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, object(), float("nan"), Decimal("Infinity"), "\ud800", [["a"]]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +14,11 @@ from contraflow_hookspecs import SystemicError, TransientError
 from contraflow_ldap.driver import VerifiedTls, exceptions, ldap3, post_read_control
 from contraflow_ldap.faults import NO_SUCH_OBJECT, Answer, Reach
 from contraflow_ldap.settings import LdapSettings
+from contraflow_ldap.values import moment_of
 
 ENTRY_UUID = "entryUUID"
 """What stays the same of an entry through renames and moves (RFC 4530)."""
+MODIFIED = "modifyTimestamp"
 
 _POST_READ = "1.3.6.1.1.13.2"
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
@@ -41,6 +44,12 @@ class Entry:
     def uuid(self) -> str | None:
         """Its ``entryUUID``, where the directory tells it."""
         return next((octets.decode(errors="replace") for octets in self.values(ENTRY_UUID)), None)
+
+    @property
+    def modified(self) -> datetime | None:
+        """When it was changed last, where the directory tells it."""
+        told = next((octets.decode(errors="replace") for octets in self.values(MODIFIED)), "")
+        return moment_of(told)
 
 
 class Directory:

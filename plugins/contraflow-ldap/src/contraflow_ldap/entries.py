@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from contraflow_hookspecs import Change, ItemError
-from contraflow_ldap.directory import ENTRY_UUID, Directory, Entry
+from contraflow_ldap.directory import ENTRY_UUID, MODIFIED, Directory, Entry
 from contraflow_ldap.driver import escape_filter_chars, ldap3
 from contraflow_ldap.names import is_named, rdn_of
 from contraflow_ldap.settings import EntrySettings
@@ -41,7 +41,7 @@ class Kind:
     @property
     def names(self) -> list[str]:
         """The attributes that are read."""
-        return [*self.settings.attributes, OBJECT_CLASS, ENTRY_UUID]
+        return [*self.settings.attributes, OBJECT_CLASS, ENTRY_UUID, MODIFIED]
 
     def find(self, change: Change) -> Entry | None:
         """The entry that we wrote before, whatever its name is now; else the one that has the matched attribute's value.

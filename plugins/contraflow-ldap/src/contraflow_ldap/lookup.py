@@ -81,4 +81,4 @@ def list_all(kind: Kind) -> Iterator[RemoteItem]:
 
 def _remote(entry: Entry, kind: Kind, key: Any, ours: Mapping[str, Any]) -> RemoteItem:
     payload = {name: content_held(entry.values(name), like=ours.get(name)) for name in kind.settings.attributes}
-    return RemoteItem(key=key, remote_id=entry.uuid, payload=payload)
+    return RemoteItem(key=key, remote_id=entry.uuid, payload=payload, modified=entry.modified)

@@ -41,6 +41,14 @@ def octets_of(content: Any) -> frozenset[bytes]:
     return frozenset(each.encode() if isinstance(each, str) else each for each in many)
 
 
+def moment_of(text: str) -> datetime | None:
+    """A generalized time as directories write it, in UTC to the second; ``None`` for another text."""
+    try:
+        return datetime.strptime(text[:14] + text[-1:], "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def _content(values: Iterable[str | bytes]) -> Content:
     # The order of a set is nobody's concern, and must not look like a change.
     distinct = sorted(set(values), key=lambda each: each.encode() if isinstance(each, str) else each)
