@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import attrs
 
 import contraflow_tryton
@@ -34,11 +36,13 @@ def test_a_found_party_becomes_ours(remote, upsert, user):
 
 def test_fetch_answers_in_the_payloads_own_types(remote, upsert, delete):
     change = upsert(1, name="Ana", emails=["a@x.org"], phones=["+43 1"], vat=["BE0897290877"], addresses=[HOME])
+    before = datetime.now(UTC) - timedelta(seconds=1)
     (written,) = remote.write([change]).values()
     with remote.step() as context:  # which has not looked up any country yet
         asked = [attrs.evolve(change, remote_id=written.remote_id), delete(2, remote_id="999999"), delete(3)]
         first, *others = contraflow_tryton.fetch_items(items=asked, context=context)
     assert (first.key, first.remote_id, first.payload) == ((1,), written.remote_id, change.payload)
+    assert before <= first.modified <= datetime.now(UTC)
     assert others == [Gone(key=(2,)), Gone(key=(3,))]
 
 

@@ -109,4 +109,6 @@ def _held(parties: Sequence[Party], tryton: Tryton, kind: PartySettings) -> list
 
 
 def _remote(key: Any, party: Party, payload: dict[str, Any]) -> RemoteItem:
-    return RemoteItem(key=key, remote_id=str(party.id), remote_version=party.version, payload=payload)
+    return RemoteItem(
+        key=key, remote_id=str(party.id), remote_version=party.version, payload=payload, modified=party.modified
+    )

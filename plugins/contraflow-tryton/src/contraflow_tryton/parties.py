@@ -7,13 +7,14 @@ everything else is left to Tryton's users. What goes away is deactivated, not de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import attrs
 
 from contraflow_hookspecs import ItemError
-from contraflow_tryton.payload import CHILDREN
+from contraflow_tryton.payload import CHILDREN, address_fields
 from contraflow_tryton.settings import PartySettings
 from contraflow_tryton.values import same
 
@@ -30,15 +31,17 @@ class Party:
     """A party as it was read."""
 
     id: int
-    timestamp: str
+    version: str
+    """What changes whenever somebody saves the party: Tryton's ``_timestamp``."""
     active: bool
     record: Record
     """Its fields, and under ``contact_mechanisms.`` and the like its children."""
 
     @property
-    def version(self) -> str:
-        """What changes whenever somebody saves the party."""
-        return self.timestamp
+    def modified(self) -> datetime | None:
+        """When somebody saved it last."""
+        moment = self.record["write_date"] or self.record["create_date"]
+        return moment if isinstance(moment, datetime) else None
 
     def children(self, name: str) -> Sequence[Record]:
         """Its children of a kind, the inactive ones included."""
@@ -48,18 +51,18 @@ class Party:
 
 def fields_read(kind: PartySettings) -> list[str]:
     """The names of what is read of a party."""
-    names = ["code", "active", "_timestamp", *kind.fields]
+    names = ["code", "active", "_timestamp", "create_date", "write_date", *kind.fields]
     for children, value in VALUE_OF.items():
         if getattr(kind, children):
             names += [f"{children}.{field}" for field in ("active", "sequence", "type", value)]
     if kind.addresses:
-        names += [f"addresses.{field}" for field in ("active", "sequence", *_address_fields(kind))]
+        names += [f"addresses.{field}" for field in ("active", "sequence", *address_fields(kind))]
     return names
 
 
 def party_of(record: Record) -> Party:
     """A party out of Tryton's answer."""
-    return Party(id=record["id"], timestamp=str(record["_timestamp"]), active=bool(record["active"]), record=record)
+    return Party(id=record["id"], version=str(record["_timestamp"]), active=bool(record["active"]), record=record)
 
 
 def values_to_create(payload: Mapping[str, Any], kind: PartySettings, countries: Countries) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def payload_held(party: Party, kind: PartySettings, codes: Mapping[int, str]) ->
                 name: sorted(child[value] for child in held if child["type"] == name) for name in types
             }
     if kind.addresses:
-        fields = _address_fields(kind)
+        fields = address_fields(kind)
         payload["addresses"] = [
             {field: _told(field, child[field], codes) for field in fields}
             for child in party.children("addresses")
@@ -122,10 +125,13 @@ def _values(
         for name in types:
             wanted = [{"type": name, value: text} for text in payload.get(children, {}).get(name, ())]
             commands += _commands(wanted, [child for child in there if child["type"] == name])
-        _add(values, children, commands)
+        if commands:
+            values[children] = commands
     if kind.addresses:
         wanted = [_address(each, countries) for each in payload.get("addresses", ())]
-        _add(values, "addresses", _commands(wanted, () if party is None else party.children("addresses")))
+        commands = _commands(wanted, () if party is None else party.children("addresses"))
+        if commands:
+            values["addresses"] = commands
     return values
 
 
@@ -169,11 +175,6 @@ def _taken(left: list[Record], fits: Callable[[Record], bool]) -> Record | None:
     return None
 
 
-def _add(values: dict[str, Any], children: str, commands: list[list[Any]]) -> None:
-    if commands:
-        values[children] = commands
-
-
 def _address(address: Record, countries: Countries) -> dict[str, Any]:
     values = dict(address)
     code = values.get("country")
@@ -182,10 +183,6 @@ def _address(address: Record, countries: Countries) -> dict[str, Any]:
             raise ItemError(f"addresses.country: Tryton has no country of the code '{code}'", code="country")
         values["country"] = countries[code]
     return values
-
-
-def _address_fields(kind: PartySettings) -> list[str]:
-    return list(dict.fromkeys(field for address in kind.addresses for field in address))
 
 
 def countries_of(payloads: Iterable[Mapping[str, Any]]) -> set[str]:

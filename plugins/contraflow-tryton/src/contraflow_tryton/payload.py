@@ -28,8 +28,15 @@ def build_payload(item: Item, kind: PartySettings) -> dict[str, Any]:
         if types:
             payload[children] = {name: _texts(attribute(item, path), name) for name, path in types.items()}
     if kind.addresses:
-        payload["addresses"] = [address for address in (_address(item, each) for each in kind.addresses) if address]
+        nothing = dict.fromkeys(address_fields(kind))
+        known = [_address(item, each) for each in kind.addresses]
+        payload["addresses"] = [nothing | address for address in known if address is not None]
     return payload
+
+
+def address_fields(kind: PartySettings) -> list[str]:
+    """The fields of an address that the settings name, of any of them."""
+    return list(dict.fromkeys(field for address in kind.addresses for field in address))
 
 
 def code_of(key: Key, kind: PartySettings) -> str:
@@ -62,7 +69,7 @@ def near(name: str, valid: Any) -> str:
 
 def _texts(value: Any, name: str) -> list[str]:
     many = value if isinstance(value, list | tuple | set | frozenset) else [value]
-    texts = (str(plain(each, name) or "").strip() for each in many)
+    texts = (str(plain(each, name) or "") for each in many)
     # The order of a party's telephone numbers is the users' affair, and must not look like a change.
     return sorted({text for text in texts if text})
 

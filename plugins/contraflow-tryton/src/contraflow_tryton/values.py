@@ -15,7 +15,8 @@ from contraflow_hookspecs import ItemError
 
 
 def plain(value: Any, field: str) -> Any:
-    """An entity's value as a payload holds it: empty text is ``None``, moments are in UTC.
+    """An entity's value as a payload holds it: text without blanks at its ends, as Tryton keeps it, and ``None`` if nothing
+    is left; moments in UTC.
 
     Raises:
         ItemError: Tryton has no field for it (code ``value``).
@@ -26,7 +27,7 @@ def plain(value: Any, field: str) -> Any:
         case None | bool() | int() | bytes() | time():
             return value
         case str():
-            return _encodable(value, field) or None
+            return _encodable(value, field).strip() or None
         case float() if math.isfinite(value):
             return value
         case Decimal() if value.is_finite():

@@ -198,7 +198,7 @@ def _id(task: Task) -> int:
 
 def _timestamps(tasks: Sequence[Task]) -> dict[str, str]:
     """What Tryton compares, so that it refuses to write over what was saved after we read it."""
-    return {f"party.party,{task.party.id}": task.party.timestamp for task in tasks if task.party is not None}
+    return {f"party.party,{task.party.id}": task.party.version for task in tasks if task.party is not None}
 
 
 def _written(change: Change, action: Action, number: int, version: str | None) -> Written:
