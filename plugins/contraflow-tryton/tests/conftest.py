@@ -152,7 +152,7 @@ def own(trytond_environment: Path, tmp_path: Path) -> Iterator[Remote]:
 
 
 @pytest.fixture
-def upsert(remote: Remote) -> Any:
+def upsert() -> Any:
     """Make an upsert: ``upsert(7, name="Ana", emails=["a@b"], remote_id=None)``."""
 
     def make(
@@ -165,10 +165,8 @@ def upsert(remote: Remote) -> Any:
         vat: Sequence[str] = (),
         addresses: Sequence[Mapping[str, Any]] = (),
         name: str | None = "Ana",
-        prefix: str = remote.prefix,
     ) -> Change:
         payload = {
-            "code": f"{prefix}{key}",
             "name": name,
             "contact_mechanisms": {"email": list(emails), "phone": list(phones)},
             "identifiers": {"eu_vat": list(vat)},

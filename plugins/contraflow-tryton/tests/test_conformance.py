@@ -25,7 +25,7 @@ class Parties:
         domain = [["code", "=", f"{self._erp.prefix}{key[0]}"]]
         children = ["contact_mechanisms.value", "identifiers.code", "addresses.street", "addresses.city"]
         found: list[Mapping[str, Any]] = self._erp.call(
-            "party.party.search_read", domain, 0, None, None, ["code", "name", *children]
+            "party.party.search_read", domain, 0, None, None, ["name", *children]
         )
         return found
 
@@ -35,7 +35,6 @@ class Parties:
             return None
         (record,) = records
         return {
-            "code": record["code"],
             "name": record["name"],
             "contact_mechanisms": {"email": sorted(child["value"] for child in record["contact_mechanisms."])},
             "identifiers": {"eu_vat": sorted(child["code"] for child in record["identifiers."])},

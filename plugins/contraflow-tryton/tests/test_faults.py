@@ -30,8 +30,8 @@ def write(context: StepContext, *changes: Change) -> list[Any]:
     return list(contraflow_tryton.write_items(items=changes, context=context))
 
 
-def named(remote: Any, key: int, name: str = "Ana", **fields: Any) -> Change:
-    return Change(key=(key,), payload={"code": f"{remote.prefix}{key}", "name": name}, **fields)
+def named(key: int, name: str = "Ana", **fields: Any) -> Change:
+    return Change(key=(key,), payload={"name": name}, **fields)
 
 
 # Sessions
@@ -39,9 +39,9 @@ def named(remote: Any, key: int, name: str = "Ana", **fields: Any) -> Change:
 
 def test_an_expired_session_is_opened_again(own):
     with own.step(NAMED) as context:
-        write(context, named(own, 1))
+        write(context, named(1))
         own.trytond.execute("DELETE FROM ir_session")
-        (written,) = write(context, named(own, 2))
+        (written,) = write(context, named(2))
     assert written.action is Action.CREATED
 
 
@@ -53,13 +53,13 @@ def test_the_session_ends_with_the_run(own):
 
 def test_a_session_that_cannot_be_opened_again_stops_everything(own):
     with own.step(NAMED) as context:
-        (first,) = write(context, named(own, 1))
+        (first,) = write(context, named(1))
         own.trytond.execute("UPDATE res_user SET active = 0 WHERE login = 'admin'")
         own.trytond.execute("DELETE FROM ir_session")
         own.trytond.stop()
         own.trytond.start()  # it remembers its users
         with pytest.raises(SystemicError, match="refuses the user 'admin'"):
-            write(context, named(own, 1, "Anna", remote_id=first.remote_id))
+            write(context, named(1, "Anna", remote_id=first.remote_id))
 
 
 def test_a_wrong_password_stops_everything_and_is_not_shown(own):
@@ -106,17 +106,17 @@ def test_a_user_without_rights_is_told_at_once(own):
 def test_nobody_listens(own):
     own.trytond.stop()
     with pytest.raises(TransientError, match="cannot connect to 127"):
-        own.write([named(own, 1)], NAMED)
+        own.write([named(1)], NAMED)
 
 
 def test_a_server_that_was_restarted_between_two_chunks(own):
     with own.step(NAMED) as context:
-        (first,) = write(context, named(own, 1))
+        (first,) = write(context, named(1))
         own.trytond.stop()
         with pytest.raises(TransientError):
-            write(context, named(own, 2))
+            write(context, named(2))
         own.trytond.start()
-        results = write(context, named(own, 1, "Anna", remote_id=first.remote_id), named(own, 2))
+        results = write(context, named(1, "Anna", remote_id=first.remote_id), named(2))
     assert {result.key: result.action for result in results} == {(1,): Action.UPDATED, (2,): Action.CREATED}
 
 
@@ -124,7 +124,7 @@ def test_the_deadline_ends_a_chunk(remote):
     with remote.step(NAMED) as context:
         late = attrs.evolve(context, deadline=datetime(2020, 1, 1, tzinfo=UTC))
         with pytest.raises(TransientError, match="deadline"):
-            write(late, named(remote, 1))
+            write(late, named(1))
 
 
 # Others who write
@@ -132,9 +132,9 @@ def test_the_deadline_ends_a_chunk(remote):
 
 @pytest.mark.parametrize("guard", [False, True])
 def test_who_saves_while_we_write_is_not_overwritten(remote, monkeypatch, guard):
-    first = remote.write([named(remote, 1), named(remote, 2)], NAMED, guard=guard)
+    first = remote.write([named(1), named(2)], NAMED, guard=guard)
     changes = [
-        named(remote, key, "Anna", remote_id=first[(key,)].remote_id, remote_version=first[(key,)].remote_version)
+        named(key, "Anna", remote_id=first[(key,)].remote_id, remote_version=first[(key,)].remote_version)
         for key in (1, 2)
     ]
     with remote.step(NAMED, guard=guard) as context:
@@ -167,13 +167,13 @@ def test_tls_is_verified(trytond_environment, tmp_path, own):
     issued.cert_chain_pems[0].write_to_path(files["certificate"])
     with private_trytond.running(tmp_path / "tls", environment=trytond_environment, certificates=files) as trytond:
         secured = attrs.evolve(own, trytond=trytond)
-        (written,) = secured.write([named(own, 1)], NAMED, ca_file=str(files["ca"])).values()
+        (written,) = secured.write([named(1)], NAMED, ca_file=str(files["ca"])).values()
         assert isinstance(written, Written)
         with pytest.raises(SystemicError, match="CERTIFICATE_VERIFY_FAILED"):
-            secured.write([named(own, 1)], NAMED)
+            secured.write([named(1)], NAMED)
         with pytest.raises(SystemicError, match="CERTIFICATE_VERIFY_FAILED"):
             secured.write(
-                [named(own, 1)], NAMED, url=trytond.url.replace("127.0.0.1", "localhost"), ca_file=str(files["ca"])
+                [named(1)], NAMED, url=trytond.url.replace("127.0.0.1", "localhost"), ca_file=str(files["ca"])
             )
 
 

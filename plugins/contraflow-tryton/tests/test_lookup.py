@@ -27,13 +27,6 @@ def test_find_by_code_and_by_the_matched_type(remote, upsert, user):
     assert {each.remote_id for each in found if each.key == (2,)} == {str(number) for number in ids[:2]}
 
 
-def test_a_found_party_becomes_ours(remote, upsert, user):
-    (number,) = user.call("party.party.create", [{"name": "Theirs", "code": f"{remote.prefix}x"}])
-    (written,) = remote.write([upsert(7, str(number), name="Ours")]).values()
-    assert written.remote_id == str(number)
-    assert [(party["code"], party["name"]) for party in remote.parties()] == [("7", "Ours")]
-
-
 def test_fetch_answers_in_the_payloads_own_types(remote, upsert, delete):
     change = upsert(1, name="Ana", emails=["a@x.org"], phones=["+43 1"], vat=["BE0897290877"], addresses=[HOME])
     before = datetime.now(UTC) - timedelta(seconds=1)

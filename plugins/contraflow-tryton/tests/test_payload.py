@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contraflow_hookspecs import Item, ItemError, SystemicError
 from contraflow_tryton import PartySettings
-from contraflow_tryton.payload import build_payload
+from contraflow_tryton.payload import build_payload, code_of
 from contraflow_tryton.values import decoded, encoded, plain, same
 
 
@@ -93,12 +93,13 @@ def kind(**settings: Any) -> PartySettings:
     return PartySettings(**{"fields": {"name": "name"}, **settings})
 
 
-def payload_of(entity: Any, key: tuple[Any, ...] = (7,), **settings: Any) -> dict[str, Any]:
-    return build_payload(Item(key=key, entity=entity), kind(**settings))
+def payload_of(entity: Any, **settings: Any) -> dict[str, Any]:
+    return build_payload(Item(key=(7,), entity=entity), kind(**settings))
 
 
 def test_the_code_is_the_key_behind_the_prefix():
-    assert payload_of({"name": "Ana"}, key=("eu", 7), code_prefix="C") == {"code": "Ceu-7", "name": "Ana"}
+    assert code_of(("eu", 7), kind(code_prefix="C")) == "Ceu-7"
+    assert code_of((7,), kind()) == "7"
 
 
 def test_texts_by_type_are_a_set():

@@ -113,12 +113,12 @@ def test_what_users_add_of_other_kinds_stays(remote, upsert):
     assert party["mechanisms"] == [("email", "b@x.org"), ("website", "https://x.org")]
 
 
-def test_a_party_whose_code_somebody_changed_is_found_by_its_id(remote, upsert):
-    (created,) = remote.write([upsert(1)]).values()
-    remote.call("party.party.write", [int(created.remote_id)], {"code": f"{remote.prefix}other"})
-    (written,) = remote.write([upsert(1, created.remote_id)]).values()
-    assert (written.action, written.remote_id) == (Action.UPDATED, created.remote_id)
-    assert [party["code"] for party in remote.parties()] == ["1"]
+def test_a_party_with_another_code_is_found_by_its_id_and_keeps_it(remote, upsert):
+    """It was made by somebody else, and adopted."""
+    (number,) = remote.call("party.party.create", [{"code": f"{remote.prefix}other", "name": "Theirs"}])
+    (written,) = remote.write([upsert(1, str(number), name="Ours")]).values()
+    assert (written.action, written.remote_id) == (Action.UPDATED, str(number))
+    assert [(party["code"], party["name"]) for party in remote.parties()] == [("other", "Ours")]
 
 
 def test_a_party_that_somebody_removed_is_made_again(remote, upsert):
@@ -214,16 +214,6 @@ def test_one_refused_party_does_not_harm_the_others(remote, upsert, fields, code
     assert [party["code"] for party in remote.parties() if party["mechanisms"]] == ["0", "1", "2", "4", "5", "6"]
 
 
-def test_a_code_that_belongs_to_somebody_else_is_refused(remote, upsert):
-    """The party was found by its id, and its code has gone to another one meanwhile."""
-    (created,) = remote.write([upsert(1)]).values()
-    remote.call("party.party.write", [int(created.remote_id)], {"code": f"{remote.prefix}old"})
-    remote.call("party.party.create", [{"code": f"{remote.prefix}1", "name": "Thief"}])
-    (refused,) = remote.write([upsert(1, created.remote_id, name="Anna")]).values()
-    assert (type(refused), refused.code) == (Rejected, "refused")
-    assert "code on party must be unique" in refused.reason
-
-
 def test_two_items_cannot_be_one_party(remote, upsert):
     (created,) = remote.write([upsert(1)]).values()
     results = remote.write([upsert(1, created.remote_id), upsert(2, created.remote_id, name="Bo")])
@@ -243,7 +233,7 @@ def test_what_makes_the_server_fail_is_the_items_fault(remote, upsert):
 
 def test_values_of_all_kinds_survive(remote):
     names = [" x ", "日本語 и 😀", "a'b\"c\\d%_", "x" * 500, "0", "false"]
-    changes = [Change(key=(n,), payload={"code": f"{remote.prefix}{n}", "name": name}) for n, name in enumerate(names)]
+    changes = [Change(key=(n,), payload={"name": name}) for n, name in enumerate(names)]
     kind = {"fields": {"name": "name"}}
     remote.write(changes, kind)
     assert {result.action for result in remote.write(changes, kind).values()} == {Action.UNCHANGED}

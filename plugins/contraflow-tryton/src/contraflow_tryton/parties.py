@@ -65,13 +65,15 @@ def party_of(record: Record) -> Party:
     return Party(id=record["id"], version=str(record["_timestamp"]), active=bool(record["active"]), record=record)
 
 
-def values_to_create(payload: Mapping[str, Any], kind: PartySettings, countries: Countries) -> dict[str, Any]:
-    """What to create a party with.
+def values_to_create(
+    code: str, payload: Mapping[str, Any], kind: PartySettings, countries: Countries
+) -> dict[str, Any]:
+    """What to create a party with. Its code stays as it is then: since 8.2 Tryton lets nobody change it.
 
     Raises:
         ItemError: Tryton has no such country (code ``country``).
     """
-    return _values(payload, kind, countries, None)
+    return {"code": code, **_values(payload, kind, countries, None)}
 
 
 def values_to_write(
@@ -83,7 +85,7 @@ def values_to_write(
 
 def payload_held(party: Party, kind: PartySettings, codes: Mapping[int, str]) -> dict[str, Any]:
     """What a party holds, in the words of a payload; ``codes`` are those of the countries by their ids."""
-    payload: dict[str, Any] = {name: party.record[name] for name in ("code", *kind.fields)}
+    payload: dict[str, Any] = {name: party.record[name] for name in kind.fields}
     payload = {name: None if value == "" else value for name, value in payload.items()}
     for children in CHILDREN:
         types: Mapping[str, str] = getattr(kind, children)
@@ -112,9 +114,7 @@ def _values(
 ) -> dict[str, Any]:
     held: Record = {} if party is None else party.record
     values = {
-        name: payload.get(name)
-        for name in ("code", *kind.fields)
-        if party is None or not same(payload.get(name), held.get(name))
+        name: payload.get(name) for name in kind.fields if party is None or not same(payload.get(name), held.get(name))
     }
     if party is not None and not party.active:
         values["active"] = True

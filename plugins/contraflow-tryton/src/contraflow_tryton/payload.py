@@ -15,14 +15,13 @@ CHILDREN = ("contact_mechanisms", "identifiers")
 
 
 def build_payload(item: Item, kind: PartySettings) -> dict[str, Any]:
-    """Return the party: its code, its fields, texts by type, and addresses.
+    """Return the party: its fields, texts by type, and addresses. (Its code comes from the key.)
 
     Raises:
         ItemError: A value that Tryton has no field for.
         SystemicError: The entity has no such attribute: the settings do not match it.
     """
-    payload: dict[str, Any] = {"code": code_of(item.key, kind)}
-    payload |= {name: plain(attribute(item, path), name) for name, path in kind.fields.items()}
+    payload: dict[str, Any] = {name: plain(attribute(item, path), name) for name, path in kind.fields.items()}
     for children in CHILDREN:
         types: Mapping[str, str] = getattr(kind, children)
         if types:

@@ -26,6 +26,7 @@ from contraflow_hookspecs import (
     Written,
 )
 from contraflow_tryton.parties import Party, countries_of, payload_held, values_to_create, values_to_write
+from contraflow_tryton.payload import code_of
 from contraflow_tryton.rpc import LostError, RefusedError
 from contraflow_tryton.settings import PartySettings
 from contraflow_tryton.tryton import Tryton
@@ -113,7 +114,7 @@ class Writer:
                 continue
             try:
                 if party is None:
-                    values = values_to_create(change.payload, self.kind, countries)
+                    values = values_to_create(code_of(change.key, self.kind), change.payload, self.kind, countries)
                     creates.append(Task(change=change, values=values))
                 else:
                     values = values_to_write(party, change.payload, self.kind, countries)
