@@ -218,6 +218,18 @@ def test_newest(shop, ours, theirs, tolerance, result):
     assert execution.counts.get("conflict", 0) == (result is None)
 
 
+def test_a_moment_without_zone_is_one_in_utc(shop):
+    """The contract wants an aware one; a connector that forgets that stops no run."""
+    shop.sql("ALTER TABLE customer ADD COLUMN changed TEXT")
+    shop.remote.process = lambda item, _: {name: item.data[name] for name in ("id", "name", "email")}
+    shop.parameters |= {"conflicts": "newest", "modified_column": "changed"}
+    shop.remote.modified[(1,)] = datetime(2024, 1, 1, 12)  # noqa: DTZ001 - on purpose
+    edit(shop, email="theirs")
+    change(shop, email="ours", changed="2024-01-01T13:00:00+00:00")
+    shop.sync()
+    assert record(shop)["email"] == "ours"
+
+
 def test_newest_without_such_a_column_says_so(shop):
     shop.parameters |= {"conflicts": "newest", "modified_column": "nam"}
     execution = shop.sync()

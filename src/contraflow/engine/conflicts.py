@@ -22,6 +22,7 @@ from contraflow.conflict_rules import ConflictRules
 from contraflow.engine.comparison import Chunk, Intended, Waiting
 from contraflow.engine.fetching import Fetcher
 from contraflow.engine.memory import Memory
+from contraflow.engine.moments import as_moment
 from contraflow.errors import HookContractError
 from contraflow.field_digests import spell
 from contraflow.fingerprint import canonical
@@ -157,7 +158,7 @@ class ConflictPass:
         if intended.change.operation is Operation.DELETE:
             self._settle_removal(chunk, intended, edits, remote, rules)
             return
-        merged = self._merge(intended, edits, found.modified, rules)
+        merged = self._merge(intended, edits, as_moment(found.modified), rules)
         if merged.undecided:
             self._wait(chunk, intended, tuple(sorted(merged.undecided)), remote)
         elif merged.outgoing or self.force:
