@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -499,6 +500,36 @@ def test_many_items_keep_their_count(shop, concurrency):
         kept = shop.remote.records[(number,)]
         assert kept["name"] == ("new" if number % 3 == 0 and number not in asked else f"n{number}")
         assert kept["email"] == ("theirs" if number % 2 else "ours" if number % 5 == 0 else "old")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("policy", ["local", "remote", "merge/local", "merge/remote"])
+def test_after_any_history_the_remote_is_what_the_policy_says(shop, policy, seed):
+    """Held against a model that knows nothing of digests, payloads and merges of mappings."""
+    default, _, fallback = policy.partition("/")
+    shop.parameters["conflicts"] = {"default": default, **({"fallback": fallback} if fallback else {})}
+    chance = random.Random(seed)  # noqa: S311 - a test's
+    ours = {"name": "Ana", "email": "ana@example.org"}
+    theirs, ours_before, theirs_before = dict(ours), dict(ours), dict(ours)
+    for _ in range(8):
+        for field in ours:
+            if chance.random() < 0.4:
+                ours[field] = chance.choice("abc")
+                change(shop, **{field: ours[field]})
+            if chance.random() < 0.4:
+                theirs[field] = chance.choice("abc")
+                edit(shop, **{field: theirs[field]})
+        shop.sync()
+        if ours != ours_before:
+            for field in ours:
+                here, there = ours[field] != ours_before[field], theirs[field] != theirs_before[field]
+                winner = (
+                    fallback if there and here and fallback else "remote" if there else "local" if here else "remote"
+                )
+                if default == "local" or (winner == "local" and not (default == "remote" and there)):
+                    theirs[field] = ours[field]
+            ours_before, theirs_before = dict(ours), dict(theirs)
+        assert record(shop) == theirs
 
 
 # Removals
