@@ -28,12 +28,13 @@ def find_tests(target: str) -> list[str]:
         ConfigError: There is nothing of the kind.
     """
     path = target.partition("::")[0]
-    if Path(path).exists() and ("/" in path or path.endswith(".py") or (Path(path).is_dir() and not _module(path))):
+    named = Path(path).exists()
+    if named and ("/" in path or path.endswith(".py")):
         return [target]
     module, _, attribute = target.partition(":")
     found = _entry_points(target) or _by_module(module, attribute.lstrip(":")) or _by_convention(_import_name(module))
-    if found:
-        return found
+    if found or named:
+        return found or [target]
     raise ConfigError(
         Problem(
             message=f"no conformance tests are found for '{target}'",

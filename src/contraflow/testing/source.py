@@ -34,6 +34,8 @@ class SourceTables:
         self.url = url or f"sqlite:///{directory / 'source.db'}"
         self._engine = sa.create_engine(self.url)
         self._metadata = sa.MetaData()
+        with self._engine.connect():  # the file is there, also while there is no table in it
+            pass
 
     @property
     def names(self) -> Sequence[str]:

@@ -721,6 +721,32 @@ class LeaksWhenTheRemoteIsAway(Upsert):
                 file.close()
 
 
+# A run
+
+
+@broken("test_check_connection_tells_whether_the_remote_answers")
+class SaysThatAllIsWell(Upsert):
+    """Says that the remote answers, without asking it."""
+
+    def ping(self, client: httpx.Client) -> int:
+        return 200
+
+
+@broken("test_a_second_run_sends_nothing")
+class StampsTheRun(Upsert):
+    """Puts something of the run into each payload."""
+
+    @contextmanager
+    def open(self, settings: Any) -> Iterator[httpx.Client]:
+        self.run = time.time_ns()
+        with super().open(settings) as client:
+            yield client
+
+    @hookimpl
+    def process_item(self, item: Any, context: Any) -> Any:
+        return {**super().process_item(item, context), "run": self.run}
+
+
 # Secrets
 
 

@@ -74,6 +74,16 @@ class Sound:
         auth = httpx.BasicAuth(settings.user, settings.password)
         return httpx.Client(base_url=settings.url, auth=auth, timeout=settings.timeout, trust_env=False, **more)
 
+    @hookimpl
+    def check_connection(self, context: Any) -> str:
+        return f"{context.resource.base_url.host} answered {self.ping(context.resource)}"
+
+    def ping(self, client: httpx.Client) -> int:
+        try:
+            return client.get("/b/records").status_code
+        except httpx.RequestError as error:
+            raise self.trouble(error) from None
+
     # The payload
 
     @hookimpl

@@ -26,6 +26,7 @@ from contraflow.testing.conformance.confidential import SecretChecks
 from contraflow.testing.conformance.contract import ContractChecks
 from contraflow.testing.conformance.promise import PromiseChecks
 from contraflow.testing.conformance.reading import ReadingChecks
+from contraflow.testing.conformance.running import RunChecks
 from contraflow.testing.conformance.transport import TransportChecks
 from contraflow.testing.conformance.values import ValueChecks
 from contraflow.testing.conformance.writing import WritingChecks
@@ -33,6 +34,7 @@ from contraflow.testing.conformance.writing import WritingChecks
 
 class ConnectorConformance(
     PromiseChecks,
+    RunChecks,
     SecretChecks,
     TransportChecks,
     AnswerChecks,
