@@ -14,7 +14,7 @@ from contraflow.engine.limits import approval_named
 from contraflow.engine.spool import Planned, Spool
 from contraflow.errors import ConfigError, Location
 from contraflow.guards import Guards, Limit, read_guards
-from contraflow_hookspecs import BatchStatus, JobExecution, SystemicError
+from contraflow_hookspecs import BatchStatus, Item, JobExecution, Operation, SystemicError, hookimpl
 
 
 def approval(execution: JobExecution) -> str:
@@ -200,6 +200,24 @@ def test_deletions_by_id_have_a_limit_unless_it_is_lifted(shop, guards, gone, st
         assert f"deletes: {gone} (" in execution.exit_description
         assert shop.sync(ids=range(1, 11), approve=[approval(execution)]).status is BatchStatus.COMPLETED
         assert len(shop.remote.records) == 10 - gone
+
+
+def test_deletions_of_a_reader_of_somebody_else_are_counted_before_the_first_write(shop) -> None:
+    class Reader:
+        @hookimpl
+        def read_items(self, context: Any) -> Any:
+            yield from (Item(key=(number,), operation=Operation.DELETE) for number in (1, 2))
+            yield Item(key=(3,), entity={"id": 3})
+
+    shop.remote.process = lambda item, _: {"id": item.key[0]}
+    shop.sync()
+    shop.plugins["gone"], shop.reader = Reader(), "gone"
+    shop.parameters = {"guards": {"deletes": 1}}
+    calls = len(shop.remote.calls)
+    assert "deletes: 2 (1, 2), 1 more than the limit of 1" in shop.sync().exit_description
+    assert len(shop.remote.calls) == calls
+    shop.parameters = {"guards": {"deletes": 2}}
+    assert shop.sync().counts["deleted"] == 2
 
 
 def test_of_few_records_any_may_be_deleted_where_no_limit_is_set(shop) -> None:

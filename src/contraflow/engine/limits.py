@@ -22,6 +22,7 @@ from contraflow.engine.spool import CHANGES, Planned, Spool
 from contraflow.errors import ConfigError, ContraflowError, Problem
 from contraflow.guards import Guards, Limit
 from contraflow.ledger import Lease, Ledger, decode_key, display_key
+from contraflow.readers import READERS
 from contraflow_hookspecs import StepContext
 
 DEFAULT_DELETES = Limit(percent=Decimal(30))
@@ -95,12 +96,16 @@ class Limits:
     lease: Lease | None = None
     approvals: Sequence[str] = ()
 
-    def need_rehearsal(self) -> bool:
+    def need_rehearsal(self, reader: str) -> bool:
         """Whether everything must be looked at before the first write.
 
-        Not for deletions, which come last; except those that are asked for by id, if they are so many.
+        Not for deletions, which come last; except those that are asked for by id, if they are so many, and those of a reader
+        of which nobody knows when it yields them.
+
+        Args:
+            reader: Name of the step's reader plugin.
         """
-        if self.guards.need_rehearsal:
+        if self.guards.need_rehearsal or (self.guards.deletes is not None and reader not in READERS):
             return True
         ids = self.context.filter.ids
         if ids is None or self.context.parameters.get("missing") != "delete":

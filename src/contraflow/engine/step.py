@@ -274,7 +274,7 @@ class StepRun:
             stream_id=record.stream_id,
             approvals=self.approvals,
         )
-        if not limits.need_rehearsal():
+        if not limits.need_rehearsal(reader.plugin):
             return
         self.context.logger.info("%s: looking at everything first, because of its guards", self.context.step)
         with Spool() as spool:
