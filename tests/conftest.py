@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,6 +14,9 @@ from typing import Any
 import attrs
 import pytest
 import yaml
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
 from contraflow.plugins import Plugins
 from contraflow.project import Project
@@ -31,6 +36,8 @@ from contraflow_hookspecs import (
     Written,
     hookimpl,
 )
+
+_POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
 
 
 class Remote:
@@ -189,3 +196,33 @@ def editable_shop(shop: Shop) -> Shop:
     """The same with a remote whose records people edit."""
     shop.remote = Editable()
     return shop
+
+
+@pytest.fixture(scope="session")
+def shop_kind() -> type[Shop]:
+    """For tests that make more than one."""
+    return Shop
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Engine]:
+    engine = create_engine(_POSTGRESQL, poolclass=NullPool, connect_args={"connect_timeout": 3})
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no PostgreSQL: {error.orig}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Engine) -> Iterator[str]:
+    schema = f"contraflow_{secrets.token_hex(6)}"
+    with postgresql.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    url = postgresql.url.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with postgresql.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")

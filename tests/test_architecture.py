@@ -36,6 +36,7 @@ FLOORS: dict[str, int] = {
     "reference_check": 4,
     "guards": 3,
     "conflict_rules": 3,
+    "requirements": 3,
     "payloads": 0,
     "plugins": 2,
     "contract": 2,

@@ -28,6 +28,7 @@ from contraflow.options import PARAMETERS, options_of
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow.references import Reference, References
+from contraflow.requirements import requirement_problems
 from contraflow.settings import secret_values, structure_settings
 from contraflow_hookspecs import Capabilities, ConnectorError, ExportJob
 
@@ -106,6 +107,12 @@ class RunnableStep:
     mapping: Mapping[str, Any] = attrs.field(factory=dict)
     """What turns entities into payloads: the processor, its distribution and source, the parameters that are not the
     engine's. JSON can spell it; parameters are digests."""
+
+    @property
+    def stages(self) -> Mapping[str, Stage]:
+        """The stages that it has, by their names here."""
+        fields = (field.name for field in attrs.fields(RunnableStep))
+        return {name: stage for name in fields if isinstance(stage := getattr(self, name), Stage)}
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -308,6 +315,11 @@ class _Steps:
             options_of(parameters, self._capabilities, step.parameter_location)
         except ConfigError as error:
             self._problems += error.problems
+        if "writer" in stages:
+            writer = stages["writer"].plugin
+            self._problems += requirement_problems(
+                parameters, writer, stages, self._capabilities, step.parameter_location
+            )
         if not resolved:
             return None
         if "reader" in stages and self._export_job.entity is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -28,6 +29,9 @@ PARAMETERS: Mapping[str, str] = {
     "conflicts": "what holds when somebody edited a record at the remote: local, remote, newest, merge or ask, or a mapping",
     "modified_column": "the attribute that tells when an entity was changed last, for conflicts by newest",
     "references": "the items of other steps to which a payload refers: {name: {job, step, key: [column], required}}",
+    "deletions": "what becomes of records whose entity is gone: ignore (default), delete, archive",
+    "filtered": "what becomes of records that were sent, and that the processor now skips: keep (default), delete, archive",
+    "resurrect": "whether a record that somebody removed at the remote is made again (default: false)",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
     "guards": "most creates, updates, deletes and emptied fields of one run (default: deletes 30%)",
     "add_to_job_summary": "whether the step's counters make the job's headline (default: all steps' do)",
@@ -51,6 +55,13 @@ class RetryPolicy:
     """Longest wait in seconds."""
     budget: float = 600.0
     """Most seconds of waiting in one run of a step."""
+
+
+class Removal(enum.Enum):
+    """How a record that is no longer wanted goes away."""
+
+    DELETE = "delete"
+    ARCHIVE = "archive"
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +101,13 @@ class StepOptions:
     remembers_payloads: bool = False
     guards: Guards = attrs.field(factory=Guards)
     conflicts: ConflictRules | None = None
+    deletions: Removal | None = None
+    """Of what a complete read did not yield; ``None``: it is ignored."""
+    filtered: Removal | None = None
+    """Of what was sent, and is skipped now; ``None``: it is kept."""
+    missing: Removal = Removal.DELETE
+    """What a deletion means that the reader yields."""
+    resurrect: bool = False
     summary: bool | None = None
 
 
@@ -125,13 +143,23 @@ def options_of(
         remembers_payloads=given.choice("remember", ("fingerprint", "payload")) == "payload",
         guards=read_guards(parameters.get("guards"), locate("guards"), given.problems.append),
         conflicts=read_conflicts(parameters, locate, given.problems.append),
+        deletions=given.removal("deletions", "ignore"),
+        filtered=given.removal("filtered", "keep"),
+        missing=_missing(parameters),
+        resurrect=bool(given.truth("resurrect")),
         summary=given.truth("add_to_job_summary"),
     )
-    if parameters.get("missing") == "delete" and not capabilities.delete:
-        given.object("missing", "warn or fail, since the connector declares that its remote cannot delete")
     if given.problems:
         raise ConfigError(*given.problems)
     return options
+
+
+def _missing(parameters: Mapping[str, Any]) -> Removal:
+    """What the reader's parameter says, or else what is done with what a complete read did not yield."""
+    values = [
+        value for value in (parameters.get("missing"), parameters.get("deletions")) if value in ("delete", "archive")
+    ]
+    return Removal(values[0]) if values else Removal.DELETE
 
 
 class _Given:
@@ -183,6 +211,10 @@ class _Given:
             return value
         self.object(name, " or ".join(valid), near_match(str(value), valid))
         return None
+
+    def removal(self, name: str, nothing: str) -> Removal | None:
+        value = self.choice(name, (nothing, *(each.value for each in Removal)))
+        return None if value in (None, nothing) else Removal(value)
 
     def truth(self, name: str) -> bool | None:
         value = self._parameters.get(name)

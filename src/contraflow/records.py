@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, ItemRef, LeaseState, Ledger, Request, Verdict
 
-_SHOWN: tuple[Literal["deferred", "in_doubt", "conflict"], ...] = ("deferred", "in_doubt", "conflict")
+_SHOWN: tuple[Literal["deferred", "in_doubt", "conflict", "gone"], ...] = ("deferred", "in_doubt", "conflict", "gone")
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class ItemOverview:
     """One of the ledger's, or ``in_flight``: sent by a process that died, or is at work, before an outcome was recorded."""
     items: int
     examples: tuple[Key, ...] = ()
-    """Some of them, where they are deferred, in doubt or in flight."""
+    """Some of them, where they are deferred, in doubt, gone or in flight."""
 
 
 @attrs.frozen(kw_only=True)

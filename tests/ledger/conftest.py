@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
 
 from contraflow.ledger import Lease, Ledger, StepRecord, open_ledger
 
 MOMENT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-_POSTGRESQL = os.environ.get("CONTRAFLOW_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Engine]:
-    engine = create_engine(_POSTGRESQL, poolclass=NullPool, connect_args={"connect_timeout": 3})
-    try:
-        engine.connect().close()
-    except OperationalError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"no PostgreSQL: {error.orig}")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def postgresql_url(postgresql: Engine) -> Iterator[str]:
-    schema = f"contraflow_{secrets.token_hex(6)}"
-    with postgresql.begin() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    url = postgresql.url.update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with postgresql.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.fixture

@@ -255,7 +255,8 @@ def archive_items(items: Sequence[Change], context: StepContext) -> Sequence[Wri
     payload. Archiving a record that is archived already does nothing.
 
     Returns:
-        As ``write_items``. ``Written`` without an action counts as *deleted*.
+        As ``write_items``. ``Written`` counts as *archived*. The ledger keeps the remote id, under which the record is
+        updated if its entity comes back.
 
     Raises:
         Exception: As ``write_items``.

@@ -12,7 +12,7 @@ from contraflow_hookspecs import Key, StepContext, StepExecution, WriteResult, h
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_SHOWN = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt")
+_SHOWN = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt", "gone")
 _SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -32,7 +32,10 @@ _COLUMNS = (
     "deferred",
     "in_doubt",
     "drifted",
+    "gone",
     "missing",
+    "deleted",
+    "archived",
 )
 
 

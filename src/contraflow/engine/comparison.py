@@ -19,8 +19,9 @@ from typing import NamedTuple
 import attrs
 
 from contraflow.engine.memory import NOTHING, Memory, previous_of
-from contraflow.engine.preparation import NO_KEY, Preparation, Prepared
-from contraflow.ledger import ItemState, ItemStatus, Ledger, NewConflict
+from contraflow.engine.preparation import NO_KEY, Prepared, removal
+from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, NewConflict
+from contraflow.options import Removal
 from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
 
 _DELETE = Operation.DELETE  # looked up for each item it would take long
@@ -45,6 +46,8 @@ class Intended(NamedTuple):
     """Digests of what was left to the remote of fields that we have otherwise."""
     modified: datetime | None = None
     """When the entity was changed last, where that is known."""
+    archive: bool = False
+    """Whether the connector's ``archive_items`` is to carry it out."""
 
 
 class Refused(NamedTuple):
@@ -111,6 +114,8 @@ class Comparison:
         resend_held: Whether items that an earlier run held, since their fate is unknown, are sent again.
         force: Whether items are sent also if the remote holds them, or has refused them.
         at_once: Whether deferred items are due before their time.
+        filtered: What is to become at once of items that were sent, and that the processor now skips; ``None``: nothing.
+        resurrect: Whether records that somebody removed at the remote are made again.
     """
 
     ledger: Ledger
@@ -123,6 +128,8 @@ class Comparison:
     resend_held: bool = False
     force: bool = False
     at_once: bool = False
+    filtered: Removal | None = None
+    resurrect: bool = False
     _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
     _base: hashlib.blake2b = attrs.field(init=False)
 
@@ -134,10 +141,14 @@ class Comparison:
         for state in states:
             self._states[state.key] = state
 
-    def chunks(self, items: Preparation | Generator[Prepared, None, None]) -> Generator[Chunk, None, None]:
-        """Yield the chunks in the order of reading; the last may hold nothing that must be sent."""
-        with closing(iter(items)) as stream:  # so that the reader is closed when nobody wants more
-            yield from self._cut(stream)
+    def chunks(self, items: Generator[Prepared, None, None]) -> Generator[Chunk, None, None]:
+        """Yield the chunks in the order of the items; the last may hold nothing that must be sent.
+
+        Args:
+            items: They are closed when nobody wants more.
+        """
+        with closing(items):
+            yield from self._cut(items)
 
     @property
     def _may_pass(self) -> bool:
@@ -185,10 +196,12 @@ class Comparison:
         if item.waits is not None:
             self._put_off(chunk, item, item.waits)
             return
-        if item.rejected is None and item.payload is None:
-            chunk.counts["filtered"] += 1
-            return
         state = self._states.get(key_text)
+        if item.rejected is None and item.payload is None:
+            if self.filtered is None or not is_ours(state):
+                chunk.counts["filtered"] += 1
+                return
+            item = removal(item.key, key_text, self.filtered)
         if item.rejected is not None:
             chunk.rejected.append(Refused(item.rejected, key_text, state))
             chunk.counts["rejected"] += 1
@@ -225,6 +238,7 @@ class Comparison:
                     None,
                     each.canonical,
                     modified=each.modified,
+                    archive=each.archive,
                 )
                 del chunk.intended[each.key_text]
                 self._place(chunk, item, state)
@@ -233,6 +247,9 @@ class Comparison:
         if _is_at_remote(item, state) and not (self.force and item.operation is Operation.UPSERT):
             chunk.counts["unchanged"] += 1
             self._note_unchanged(chunk, item, state)
+        elif state is not None and state.status == "gone" and not self.resurrect and not (self.force and self.at_once):
+            chunk.counts["gone"] += 1
+            chunk.aside.append(("gone", item.key_text, "somebody else removed it at the remote"))
         elif state is not None and state.status == "in_doubt" and not self.resend_held:
             # Only recovery may send it again; until then a newer version would race with the older one.
             chunk.counts["in_doubt"] += 1
@@ -253,7 +270,7 @@ class Comparison:
         if state is None:
             return
         settled: ItemStatus = "deleted" if item.operation is _DELETE else "written"
-        if state.status != settled:
+        if state.status not in (settled, *AWAY):
             chunk.restored.append(state._replace(status=settled, pending=None, retry_at=None))
         elif item.operation is Operation.UPSERT and (known := self.memory.learn(state, item.canonical)) is not None:
             chunk.restored.append(known)
@@ -292,11 +309,23 @@ class Comparison:
             kept.payload,
             None,
             item.modified,
+            item.archive,
         )
+
+
+def is_new(state: ItemState | None) -> bool:
+    """Whether the remote has no record yet, as far as is known."""
+    return state is None or (state.fingerprint is None and state.remote_id is None)
+
+
+def is_ours(state: ItemState | None) -> bool:
+    """Whether the remote holds, or may hold, a record that we sent: no other is ours to remove."""
+    if state is None or state.status in AWAY:
+        return False
+    return state.fingerprint is not None or state.status == "in_doubt"
 
 
 def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:
     if item.operation is _DELETE:
-        # Only what we have sent is ours to remove.
-        return state is None or state.status == "deleted" or (state.fingerprint is None and state.status != "in_doubt")
+        return not is_ours(state)
     return state is not None and state.fingerprint == item.fingerprint and state.status != "in_doubt"

@@ -14,6 +14,8 @@ from contraflow.payloads import decode_payload
 from contraflow_hookspecs import Change, Key, Operation, Unknown, WriteResult
 
 _UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up for each item they would take long
+ARCHIVE = "archive"
+"""The operation of an intent that ``archive_items`` carries out; the contract calls it a deletion."""
 
 
 @attrs.define
@@ -58,7 +60,7 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
     change = intended.change
     return IntentItem(
         intended.key_text,
-        _DELETE if change.operation is Operation.DELETE else _UPSERT,
+        ARCHIVE if intended.archive else _DELETE if change.operation is Operation.DELETE else _UPSERT,
         intended.generation,
         intended.fingerprint,
         change.idempotency_key,
@@ -88,7 +90,7 @@ def _intended(item: IntentItem, attempt: int, prior: ItemState | None, memory: M
     kept = memory.of(item.key, item.payload, None) if item.payload else NOTHING
     change = Change(
         key=decode_key(item.key),
-        operation=Operation(item.operation),
+        operation=Operation.DELETE if item.operation == ARCHIVE else Operation(item.operation),
         payload=decode_payload(item.payload) if item.payload else {},
         previous=previous_of(prior),
         changed=None if item.changed is None else frozenset(item.changed),
@@ -99,5 +101,14 @@ def _intended(item: IntentItem, attempt: int, prior: ItemState | None, memory: M
     )
     digests = kept.digests if item.digests is None else item.digests
     return Intended(
-        change, item.key, item.fingerprint, item.generation, prior, item.payload, digests, kept.payload, item.kept
+        change,
+        item.key,
+        item.fingerprint,
+        item.generation,
+        prior,
+        item.payload,
+        digests,
+        kept.payload,
+        item.kept,
+        archive=item.operation == ARCHIVE,
     )

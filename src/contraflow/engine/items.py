@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -36,6 +36,7 @@ from contraflow.engine.retry import Retries
 from contraflow.engine.sending import Sender, Sent
 from contraflow.engine.spool import Planned
 from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.vanished import FullComparison, reads_everything
 from contraflow.engine.waiting import WaitingItems
 from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
@@ -43,7 +44,18 @@ from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import StepContext, Unknown
 
-OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "conflict", "deferred", "in_doubt", "drifted")
+OUTCOMES = (
+    "written",
+    "unchanged",
+    "filtered",
+    "coalesced",
+    "rejected",
+    "conflict",
+    "deferred",
+    "in_doubt",
+    "gone",
+    "drifted",
+)
 """Every item read has exactly one of these at the end."""
 
 
@@ -67,6 +79,7 @@ class ItemLoop:
         writer: Its writer.
         confirmer: The writer's ``confirm_items``, if it has one.
         fetcher: The writer's ``fetch_items``, if it has one.
+        archiver: Its ``archive_items``, if it has one.
         options: The engine's own parameters.
         promise: What the remote's capabilities allow.
         doubtful: Whether the ledger is an older copy of itself, so that each item may have been sent since: where that
@@ -85,6 +98,7 @@ class ItemLoop:
         waiting: Told how many seconds recovery is about to wait.
         explain: Turns an exception of the processor into words, where it knows better.
         now: The clock.
+        may_remove: Raises if so much may not be removed as a complete read did not yield.
         force: Whether items are sent also if the remote holds them.
         plan: What may be sent, by key text; ``None`` for everything that differs.
         parents: Finds the parents of items; ``None`` if they have none.
@@ -95,6 +109,7 @@ class ItemLoop:
     writer: Stage
     confirmer: Stage | None
     fetcher: Stage | None
+    archiver: Stage | None
     options: StepOptions
     promise: Promise
     doubtful: bool
@@ -112,6 +127,7 @@ class ItemLoop:
     waiting: Callable[[float], None]
     explain: Callable[[BaseException, object], str | None]
     now: Callable[[], datetime]
+    may_remove: Callable[[FullComparison], None]
     force: bool = False
     plan: Mapping[str, Planned] | None = None
     parents: Parents | None = None
@@ -125,6 +141,7 @@ class ItemLoop:
     _passes: Sequence[ChunkPass] = attrs.field(init=False)
     _preparation: Preparation = attrs.field(init=False)
     _waiting: WaitingItems = attrs.field(init=False)
+    _removed: int = attrs.field(default=0, init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
 
@@ -134,6 +151,7 @@ class ItemLoop:
         retries = Retries(policy=options.retry, stop=self.stop)
         self._sender = Sender(
             writer=self.writer,
+            archiver=self.archiver,
             context=self.context,
             retries=retries,
             limiter=RateLimiter(rate=options.rate, stop=self.stop),
@@ -152,6 +170,9 @@ class ItemLoop:
             force=self.force,
             at_once=self.context.filter.ids is not None,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
+            # In a complete read they go last, with those that vanished, when it is known how many they are.
+            filtered=None if reads_everything(self.context) else options.filtered,
+            resurrect=options.resurrect,
         )
         self._conflicts = self._conflict_pass(retries)
         self._passes = [each for each in (self._conflicts,) if each is not None]
@@ -174,6 +195,7 @@ class ItemLoop:
             context=self.context,
             can_delete=self.can_delete,
             modified_column=None if options.conflicts is None else options.conflicts.modified_column,
+            removal=options.missing,
             filtered=self.filtered,
             explain=self.explain,
             owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, options.batch_size),
@@ -215,27 +237,20 @@ class ItemLoop:
             ContraflowError: The step cannot go on; what was settled stays settled.
             ConnectorError: The remote cannot be reached, or refuses us.
         """
-        preparation = self._preparation
         try:
-            self._recover()
-            self._look_again()
-            with closing(self._comparison.chunks(preparation)) as chunks:
-                self._deliver_all(chunks)
-            if self.parents is not None and self.parents.refer_to_themselves:
-                while self._deliver_waiting():
-                    pass
-            self._recover()
-            self._look_again()
+            self._settle_doubts()
+            self._removed = self._work()
         finally:
             with suppress(LedgerError):  # if not even this can be written, there are better reasons to report
                 self.ledger.end_in_order(self.lease, self.record.stream_id)
         ids = self.context.filter.ids
-        if ids is not None and len(ids) > preparation.items_read:
-            self.counts["missing"] = len(ids) - preparation.items_read
+        came_in = self._preparation.items_read + self._removed
+        if ids is not None and len(ids) > came_in:
+            self.counts["missing"] = len(ids) - came_in
         self._check_sum()
         if ids is None:
             swept = self.context.execution_id if self.compares_all else None
-            self.ledger.note_read(self.lease, self.record.stream_id, cursor=preparation.reached, swept=swept)
+            self.ledger.note_read(self.lease, self.record.stream_id, cursor=self._preparation.reached, swept=swept)
 
     def once_more(self) -> bool:
         """After :meth:`run`: try once more what waits for parents; whether anything did not have to wait any longer.
@@ -245,8 +260,7 @@ class ItemLoop:
         """
         if self.parents is None or not self._deliver_waiting():
             return False
-        self._recover()
-        self._look_again()
+        self._settle_doubts()
         self._check_sum()
         return True
 
@@ -258,14 +272,38 @@ class ItemLoop:
     def _deliver_waiting(self) -> bool:
         """Deliver what had to wait and need not any longer; whether there was anything."""
         before = self._waiting.released
-        with closing(self._comparison.chunks(self._waiting.ready())) as chunks:
-            self._deliver_all(chunks)
+        self._deliver_all(self._comparison.chunks(self._waiting.ready()))
         return self._waiting.released > before
 
     def _check_sum(self) -> None:
-        read, outcomes = self._preparation.items_read, sum(self.counts[outcome] for outcome in OUTCOMES)
-        if outcomes != read:
-            raise InvariantError(f"{read} items were read, but {outcomes} have an outcome")
+        number, outcomes = self._preparation.items_read + self._removed, sum(self.counts[each] for each in OUTCOMES)
+        if outcomes != number:
+            raise InvariantError(f"{number} items came in, but {outcomes} have an outcome")
+
+    def _work(self) -> int:
+        """Everything that is read; then what has vanished, whose number is the answer."""
+        with FullComparison(
+            ledger=self.ledger, stream_id=self.record.stream_id, options=self.options, context=self.context
+        ) as everything:
+            self._deliver_all(self._comparison.chunks(everything.watch(iter(self._preparation))))
+            if self.parents is not None and self.parents.refer_to_themselves:
+                while self._deliver_waiting():
+                    pass
+            self._settle_doubts()  # what is in doubt cannot be removed
+            if isinstance(self._comparison, PlannedComparison):
+                planned = list(self._comparison.removals())
+                self._deliver_all(self._comparison.chunks(each for each in planned))
+                self._settle_doubts()
+                return len(planned)
+            if everything.find():
+                self.may_remove(everything)
+                self._deliver_all(self._comparison.chunks(iter(everything)))
+                self._settle_doubts()
+            return everything.items
+
+    def _settle_doubts(self) -> None:
+        self._recover()
+        self._look_again()
 
     @property
     def drifted(self) -> Iterator[tuple[str, str]]:
@@ -305,8 +343,8 @@ class ItemLoop:
         if self.stop.is_set:
             raise StopRequestedError(self.stop.reason or "stopped")
 
-    def _deliver_all(self, chunks: Iterator[Chunk]) -> None:
-        with Pipeline(self.options.concurrency, self._send) as pipeline:
+    def _deliver_all(self, chunks: Generator[Chunk, None, None]) -> None:
+        with closing(chunks), Pipeline(self.options.concurrency, self._send) as pipeline:
             try:
                 while group := self._next_group(pipeline, chunks):
                     self._start(pipeline, group)

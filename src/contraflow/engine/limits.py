@@ -19,6 +19,7 @@ from typing import NamedTuple
 import attrs
 
 from contraflow.engine.spool import CHANGES, Planned, Spool
+from contraflow.engine.vanished import FullComparison
 from contraflow.errors import ConfigError, ContraflowError, Problem
 from contraflow.guards import Guards, Limit
 from contraflow.ledger import Lease, Ledger, decode_key, display_key
@@ -107,8 +108,9 @@ class Limits:
         """
         if self.guards.need_rehearsal or (self.guards.deletes is not None and reader not in READERS):
             return True
-        ids = self.context.filter.ids
-        if ids is None or self.context.parameters.get("missing") != "delete":
+        ids, parameters = self.context.filter.ids, self.context.parameters
+        removes = {parameters.get(name) for name in ("deletions", "filtered", "missing")} & {"delete", "archive"}
+        if ids is None or not removes:
             return False
         known = self.ledger.known_items(self.stream_id)
         limit = self._limit_of_deletes(known)
@@ -134,22 +136,21 @@ class Limits:
         ]
         return Verdict(passed, self._digest("changes", spool.entries(*CHANGES))) if passed else None
 
-    def check_deletes(self, number: int, known: int, keys: Callable[[], Iterable[str]]) -> None:
+    def check_deletes(self, everything: FullComparison) -> None:
         """Hold the deletions that a full comparison found against their limit, before the first of them.
-
-        Args:
-            number: How many there are.
-            known: How many records the remote holds from this step.
-            keys: Gives their canonical texts, each once, always in the same order; asked only if they are too many.
 
         Raises:
             LimitExceededError: They are too many, and nobody approved of them.
         """
+        number, known = everything.to_remove, everything.known
         limit = self._limit_of_deletes(known)
+        if limit is None and not everything.read:
+            limit = DEFAULT_DELETES  # a source that is suddenly empty is doubted, however small it was
         if limit is None or number <= limit.most(known):
             return
-        passed = Passed("deletes", limit, limit.most(known), number, known, list(islice(keys(), _MOST_EXAMPLES)))
-        entries = (Planned(key, "delete", "deleted") for key in keys())
+        some = list(islice(everything.keys(), _MOST_EXAMPLES))
+        passed = Passed("deletes", limit, limit.most(known), number, known, some)
+        entries = (Planned(key, "delete", "deleted") for key in everything.keys())  # noqa: SIM118 - no mapping
         self._release(Verdict([passed], self._digest("deletions", entries)), "first delete")
 
     def _counted(

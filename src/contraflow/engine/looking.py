@@ -93,7 +93,7 @@ def look(
         now=now,
         resend_held=promise_of(job.capabilities, options.in_doubt) is Promise.AT_LEAST_ONCE,
     )
-    with closing(comparison.chunks(preparation)) as chunks:
+    with closing(comparison.chunks(iter(preparation))) as chunks:
         for chunk in chunks:
             return _seen(chunk, skipped)
     return Seen(outcome="missing")

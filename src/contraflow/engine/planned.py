@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import attrs
 
 from contraflow.engine.comparison import Chunk, Comparison
-from contraflow.engine.preparation import Prepared
+from contraflow.engine.preparation import ARCHIVED, Prepared, removal
 from contraflow.engine.spool import Planned
-from contraflow.ledger import ItemState
+from contraflow.ledger import ItemState, decode_key
+from contraflow.options import Removal
 from contraflow_hookspecs import Operation
 
 
@@ -34,6 +35,14 @@ class PlannedComparison(Comparison):
     def unseen(self) -> list[str]:
         """Keys of the plan that were not read."""
         return [key for key in self.plan if key not in self._seen]
+
+    def removals(self) -> Generator[Prepared, None, None]:
+        """The deletions of the plan whose entities were not read, as they are to be in the source no longer."""
+        for key in self.unseen():
+            planned = self.plan[key]
+            if planned.operation == "delete":
+                what = Removal.ARCHIVE if planned.fingerprint == ARCHIVED else Removal.DELETE
+                yield removal(decode_key(key), key, what)._replace(position=())
 
     def _add(self, chunk: Chunk, item: Prepared) -> None:
         if item.key_text not in self.plan:

@@ -18,11 +18,14 @@ from contraflow.engine.parents import Parents, Waiting, WithParents
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import canonical_form, fingerprint_of
 from contraflow.ledger import display_key, encode_key, encode_position
+from contraflow.options import Removal
 from contraflow_hookspecs import ConnectorError, IdFilter, Item, ItemError, Key, Operation, Rejected, Skip, StepContext
 
 _UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item they would take long
 DELETED = "deleted"
 """Stands for the fingerprint of an item that is to be removed."""
+ARCHIVED = "archived"
+"""The same of one that is to be archived."""
 
 _MOST_CONSECUTIVE_FAILURES = 20
 _MOST_WAITS = 5
@@ -52,6 +55,14 @@ class Prepared(NamedTuple):
     """Why the item has to wait for another one."""
     again: bool = False
     """Whether the item was read before, and had to wait."""
+    archive: bool = False
+    """Whether a removal means that the connector's ``archive_items`` puts the record away."""
+
+
+def removal(key: Key, key_text: str, what: Removal) -> Prepared:
+    """An item that is to be removed."""
+    archive = what is Removal.ARCHIVE
+    return Prepared(key, key_text, Operation.DELETE, {}, ARCHIVED if archive else DELETED, None, archive=archive)
 
 
 class StageFailedError(ContraflowError):
@@ -70,6 +81,7 @@ class Preparation:
         context: What the stages may know.
         can_delete: Whether the remote can delete.
         modified_column: The attribute that tells when an entity was changed last, where that must be known.
+        removal: What it means that the reader yields a deletion.
         filtered: Called with each item that ``process_item`` skips, and its ``Skip``.
         explain: Turns an exception of the processor into words, where it knows better than the exception itself.
         owed: Pages of keys that are to be read by id behind all else.
@@ -84,6 +96,7 @@ class Preparation:
     context: StepContext
     can_delete: bool = True
     modified_column: str | None = None
+    removal: Removal = Removal.DELETE
     filtered: Callable[..., None] | None = None
     explain: Callable[[BaseException, Any], str | None] = lambda error, entity: None
     owed: Callable[[], Iterable[Sequence[Key]]] = tuple
@@ -212,9 +225,9 @@ class Preparation:
         except ValueError as error:
             return _rejected(NO_KEY, f"the key cannot be kept: {error}", "key")
         if item.operation is _DELETE:
-            if not self.can_delete:
+            if self.removal is Removal.DELETE and not self.can_delete:
                 return _rejected(key, "the connector declares that its remote cannot delete", "delete")
-            return Prepared(key, key_text, Operation.DELETE, {}, DELETED, None)
+            return removal(key, key_text, self.removal)
         try:
             payload = self.process(item=item, context=self.context)
             if type(payload) is Skip:

@@ -124,8 +124,11 @@ class Recovery:
 
     def _ask(self, in_flight: InFlight, left: Sequence[Intended]) -> Sequence[Intended]:
         """Ask the remote what arrived; what surely did not is left to be sent."""
+        # Nobody can be asked whether a record was archived, and to archive it again does nothing.
+        archives = [each for each in left if each.archive]
+        left = [each for each in left if not each.archive]
         if self.confirm is None or not left:
-            return ()
+            return archives
         changes = [each.change for each in left]
         call = Call(stage=self.confirm, context=self.context, before=self.sender.before_call, hook="confirm_items")
         answer = deliver(changes, call)
@@ -133,7 +136,7 @@ class Recovery:
             raise answer.stop
         absent = [each for each in left if isinstance(answer.results[each.change.key], Deferred)]
         self.record(in_flight, [each for each in left if each not in absent], answer.results)
-        return absent
+        return [*absent, *archives]
 
     def _send(self, in_flight: InFlight, part: Sequence[Intended]) -> None:
         def settle(certain: Sequence[Intended], results: Mapping[Key, WriteResult], attempt: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,7 @@ import attrs
 
 from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
-from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.comparison import Chunk, Comparison, Intended, is_new
 from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison
@@ -22,6 +22,7 @@ from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.vanished import FullComparison, reads_everything
 from contraflow.ledger import Ledger
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
@@ -88,6 +89,7 @@ class Rehearsal:
             processor=self.processor.plugin,
             context=attrs.evolve(self.context, dry_run=True),
             can_delete=self.can_delete,
+            removal=self.options.missing,
             explain=self.explain,
             owed=partial(owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size),
             parents=self.parents,
@@ -105,9 +107,16 @@ class Rehearsal:
             force=self.force,
             at_once=self.context.filter.ids is not None,
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
+            filtered=None if reads_everything(self.context) else self.options.filtered,
+            resurrect=self.options.resurrect,
         )
         counts: Counter[str] = Counter()
-        with closing(comparison.chunks(preparation)) as chunks:
+        with (
+            FullComparison(
+                ledger=self.ledger, stream_id=self.stream_id, options=self.options, context=self.context
+            ) as everything,
+            closing(self._chunks(comparison, everything, preparation)) as chunks,
+        ):
             for chunk in chunks:
                 if self.stop.is_set:
                     raise StopRequestedError(self.stop.reason or "stopped")
@@ -121,6 +130,16 @@ class Rehearsal:
     def _at_the_end(self) -> StepContext:
         """For the items that are owed: those that executions before this one left, and a plan comes after all of them."""
         return attrs.evolve(self.context, execution_id=self.context.execution_id or _AFTER_ALL)
+
+    @staticmethod
+    def _chunks(
+        comparison: Comparison, everything: FullComparison, preparation: Preparation
+    ) -> Generator[Chunk, None, None]:
+        yield from comparison.chunks(everything.watch(iter(preparation)))
+        if isinstance(comparison, PlannedComparison):
+            yield from comparison.chunks(comparison.removals())
+        elif everything.find():
+            yield from comparison.chunks(iter(everything))
 
     def _entries(self, chunk: Chunk, memory: Memory) -> Iterator[Planned]:
         for each in chunk.intended.values():
@@ -158,7 +177,7 @@ class Rehearsal:
 def _operation(intended: Intended) -> str:
     if intended.change.operation is Operation.DELETE:
         return "delete"
-    return "create" if intended.prior is None or intended.prior.fingerprint is None else "update"
+    return "create" if is_new(intended.prior) else "update"
 
 
 def _pair(before: Mapping[str, Any] | None, after: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,13 @@ from contraflow.engine.job import StepRequest
 from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow.ledger import encode_key
 from contraflow.options import PARAMETERS as ENGINE_PARAMETERS
-from contraflow.options import options_of
+from contraflow.options import StepOptions, options_of
+from contraflow.requirements import requirement_problems
 from contraflow.source import Source
 from contraflow.source.keys import KeyShape
 from contraflow_hookspecs import IdFilter
+
+_log = logging.getLogger("contraflow.engine")
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +98,11 @@ def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Sour
         raise ConfigError(*unknown)
     parameters = {**step.parameters, **given}
     options = options_of(parameters, job.capabilities, locate)
+    if step.writer is not None:
+        needed = requirement_problems(parameters, step.writer.plugin, step.stages, job.capabilities, locate)
+        if lacking := list(needed):
+            raise ConfigError(*lacking)
+    options = _without_removals(step, options, given)
     parameters["batch_size"] = options.batch_size  # readers page by it
     wanted = _filter(step, parameters, ids, run.everything, source)
     return StepRequest(
@@ -104,6 +113,21 @@ def _request(job: RunnableJob, step: RunnableStep, run: RunRequest, source: Sour
         digest=_digest(parameters, wanted),
         force=run.force,
     )
+
+
+def _without_removals(step: RunnableStep, options: StepOptions, given: Mapping[str, Any]) -> StepOptions:
+    """A run with parameters of its own may read or skip other items than the job means: it must not remove the rest."""
+    own = [
+        name
+        for name, value in given.items()
+        if (name not in ENGINE_PARAMETERS or name == "entity") and step.parameters.get(name) != value
+    ]
+    if not own or (options.deletions is None and options.filtered is None):
+        return options
+    _log.warning(
+        "%s: this run removes nothing, since it has parameters of its own: %s", step.key, ", ".join(sorted(own))
+    )
+    return attrs.evolve(options, deletions=None, filtered=None)
 
 
 def _digest(parameters: Mapping[str, Any], wanted: IdFilter) -> str:

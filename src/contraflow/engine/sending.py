@@ -16,7 +16,7 @@ from contraflow.engine.delivery import Call, Delivered, deliver
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.retry import Retries
 from contraflow.engine.stopping import StopRequest
-from contraflow_hookspecs import Deferred, Key, StepContext, TransientError, WriteResult
+from contraflow_hookspecs import Deferred, Key, StepContext, TransientError, Unknown, WriteResult
 
 Settle = Callable[[Sequence[Intended], Mapping[Key, WriteResult], int], None]
 """Records outcomes while the rest is tried again: what is settled, the results, and the number of the next attempt."""
@@ -48,6 +48,7 @@ class Sender:
 
     Args:
         writer: The step's writer.
+        archiver: The writer's ``archive_items``, if it has one.
         context: What the writer may know.
         retries: The step's patience.
         limiter: The step's rate limit.
@@ -56,6 +57,7 @@ class Sender:
     """
 
     writer: Stage
+    archiver: Stage | None
     context: StepContext
     retries: Retries
     limiter: RateLimiter
@@ -97,12 +99,9 @@ class Sender:
         return may_begin
 
     def _round(self, intended: Sequence[Intended], attempt: int) -> _Round:
-        changes = [
-            each.change if each.change.attempt == attempt else attrs.evolve(each.change, attempt=attempt)
-            for each in intended
-        ]
-        call = Call(stage=self.writer, context=attrs.evolve(self.context, attempt=attempt), before=self.before_call)
-        delivered = deliver(changes, call)
+        delivered = self._deliver([each for each in intended if not each.archive], attempt, self.writer)
+        if archives := [each for each in intended if each.archive]:
+            delivered = self._archive(archives, attempt, delivered)
         deferred = [result for result in delivered.results.values() if isinstance(result, Deferred)]
         may_go_on = delivered.stop is None or isinstance(delivered.stop, TransientError)
         waits = [result.retry_after for result in deferred if result.retry_after is not None]
@@ -112,6 +111,28 @@ class Sender:
             again=bool(deferred) and may_go_on,
             retry_after=max(waits, default=None),
         )
+
+    def _deliver(
+        self, intended: Sequence[Intended], attempt: int, stage: Stage, hook: str = "write_items"
+    ) -> Delivered:
+        changes = [
+            each.change if each.change.attempt == attempt else attrs.evolve(each.change, attempt=attempt)
+            for each in intended
+        ]
+        context = attrs.evolve(self.context, attempt=attempt)
+        return deliver(changes, Call(stage=stage, context=context, before=self.before_call, hook=hook))
+
+    def _archive(self, archives: Sequence[Intended], attempt: int, written: Delivered) -> Delivered:
+        """Carry out what is to be archived, behind the rest of the chunk. Never as a deletion, which takes away more."""
+        keys = [each.change.key for each in archives]
+        if written.stop is not None:
+            unsent = {key: Deferred(key=key, reason="not sent: the run stopped before") for key in keys}
+            return Delivered(results={**written.results, **unsent}, stop=written.stop)
+        if self.archiver is None:  # an intent of an earlier run, whose connector could
+            lost = {key: Unknown(key=key, reason="held: the connector has no archive_items any more") for key in keys}
+            return Delivered(results={**written.results, **lost})
+        archived = self._deliver(archives, attempt, self.archiver, "archive_items")
+        return Delivered(results={**written.results, **archived.results}, stop=archived.stop)
 
     @staticmethod
     def _settle_certain(last: _Round, settle: Settle, attempt: int) -> list[Intended]:

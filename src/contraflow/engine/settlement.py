@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import attrs
 
-from contraflow.engine.comparison import Chunk, Intended
-from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
+from contraflow.engine.comparison import Chunk, Intended, is_new
+from contraflow.ledger import AWAY, UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -98,7 +98,7 @@ def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
         elif prior.status == "conflict":
             settled.resolved.append(refused.key_text)
             settled.states.append(prior._replace(status="rejected", retry_at=None))
-        elif prior.status != "in_doubt":  # a doubt stays one until it is resolved
+        elif prior.status != "in_doubt" and prior.status not in AWAY:  # a doubt stays one until it is resolved
             settled.states.append(prior._replace(status="rejected", retry_at=None))
         _bury(settled, refused.key_text, refused.rejected, redact)
     return settled
@@ -116,11 +116,15 @@ def settle_sent(
         now: The present moment, from which a remote counts the seconds that it wants to be left alone.
     """
     settled = Settled(states=[], dead_letters=[], resolved=[], rejections=[], counts=Counter())
-    written: list[Action] = []
+    written: list[Action | None] = []
     for intended in sent:
         result = results[intended.change.key]
         if intended.prior is not None and intended.prior.status == "conflict":
             settled.resolved.append(intended.key_text)  # whatever became of it, it no longer waits for a person
+        if isinstance(result, Gone) and intended.change.operation is Operation.DELETE:
+            # What was to go is gone. There is nothing to be archived any more, either.
+            intended = intended._replace(archive=False)
+            result = Written(key=result.key, action=Action.DELETED)
         if isinstance(result, Written):
             written.append(_confirm(settled, intended, result))
         else:
@@ -129,9 +133,11 @@ def settle_sent(
     return settled
 
 
-def _count(counts: Counter[str], written: list[Action]) -> None:
+def _count(counts: Counter[str], written: list[Action | None]) -> None:
     if written:
         counts["written"] += len(written)
+    if None in written:
+        counts["archived"] += written.count(None)
     for action in (Action.CREATED, Action.UPDATED, Action.DELETED):
         if action in written:
             counts[action.value] += written.count(action)
@@ -152,27 +158,37 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             settled.states.append(_unconfirmed(intended, "in_doubt"))
             settled.counts["in_doubt"] += 1
             settled.note("in_doubt", result.key, result.reason, redact)
-        case Conflict() | Gone():
+        case Conflict():
             # What the remote holds is no longer what it last confirmed to us.
-            held = UNKNOWN_CONTENT if isinstance(result, Conflict) else None
-            settled.states.append(_unconfirmed(intended, "rejected")._replace(fingerprint=held, remote_version=None))
+            state = _unconfirmed(intended, "rejected")
+            settled.states.append(state._replace(fingerprint=UNKNOWN_CONTENT, remote_version=None))
             settled.counts["rejected"] += 1
-            code, reason = (
-                ("conflict", "the remote's record was changed by somebody else")
-                if isinstance(result, Conflict)
-                else ("gone", "the remote's record, which was sent before, is no longer there")
-            )
-            _bury(settled, intended.key_text, Rejected(key=result.key, code=code, reason=reason), redact)
+            reason = "the remote's record was changed by somebody else"
+            _bury(settled, intended.key_text, Rejected(key=result.key, code="conflict", reason=reason), redact)
+        case Gone():
+            settled.states.append(ItemState(intended.key_text, "gone", intended.generation))
+            settled.counts["gone"] += 1
+            settled.note("gone", result.key, "somebody else removed it at the remote", redact)
+            _resolve(settled, intended)
 
 
-def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
-    """Record a written item; what the remote did with it."""
+def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | None:
+    """Record a written item; what the remote did with it, ``None`` if it put it away."""
     prior, deleted = intended.prior, intended.change.operation is _DELETE
-    if deleted:
+    remote_id = result.remote_id or (prior.remote_id if prior else None)
+    if intended.archive:
+        # It has its place still, to which the entity can come back.
+        state = ItemState(
+            intended.key_text,
+            "archived",
+            intended.generation,
+            remote_id=remote_id,
+            remote_version=result.remote_version,
+        )
+    elif deleted:
         # A deleted record's id and version are no longer the remote's.
         state = ItemState(intended.key_text, "deleted", intended.generation)
     else:
-        remote_id = result.remote_id or (prior.remote_id if prior else None)
         if prior is not None and remote_id != prior.remote_id and _had_id(prior):
             settled.renumbered.append(intended.key_text)
         state = ItemState(
@@ -190,13 +206,20 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action:
             intended.kept,
         )
     settled.states.append(state)
-    if prior is not None and prior.status == "rejected":
-        settled.resolved.append(intended.key_text)
+    _resolve(settled, intended)
+    if intended.archive:
+        return None
     if result.action is not None:
         return result.action
     if deleted:
         return Action.DELETED
-    return _CREATED if prior is None or prior.fingerprint is None else Action.UPDATED
+    return _CREATED if is_new(prior) else Action.UPDATED
+
+
+def _resolve(settled: Settled, intended: Intended) -> None:
+    """Take away the dead letter of an item that needs nobody's eyes any more."""
+    if intended.prior is not None and intended.prior.status == "rejected":
+        settled.resolved.append(intended.key_text)
 
 
 def _had_id(prior: ItemState) -> bool:

@@ -23,6 +23,7 @@ from contraflow.engine.settlement import Settled
 from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.vanished import FullComparison
 from contraflow.errors import ContraflowError, HookContractError, LedgerError
 from contraflow.ledger import Ledger, StepRecord, decode_key, display_key
 from contraflow.options import StepOptions
@@ -202,12 +203,27 @@ class StepRun:
                 "%s: the ledger was restored from an older copy, so every item is gone through anew", self.context.step
             )
         parents = Parents.of(step, self.context, self.ledger)
+        limits = Limits(
+            guards=self.options.guards,
+            context=self.context,
+            ledger=self.ledger,
+            lease=self.leadership.lease,
+            stream_id=record.stream_id,
+            approvals=self.approvals,
+        )
+        rehearsed = self._rehearse(limits, step.reader, step.processor, record, parents)
+
+        def may_remove(everything: FullComparison) -> None:
+            if rehearsed is None or everything.to_remove > rehearsed:
+                limits.check_deletes(everything)
+
         loop = ItemLoop(
             reader=step.reader,
             processor=step.processor,
             writer=step.writer,
             confirmer=step.confirmer if self.capabilities.confirm else None,
             fetcher=step.fetcher,
+            archiver=step.archiver,
             options=self.options,
             promise=promise_when(self.capabilities, self.options.in_doubt),
             doubtful=record.restored,
@@ -225,11 +241,11 @@ class StepRun:
             waiting=self._waiting,
             explain=self.explain,
             now=self.now,
+            may_remove=may_remove,
             force=self.force,
             plan=self.plan,
             parents=parents,
         )
-        self._rehearse(step.reader, step.processor, record, parents)
         self._loop = loop
         try:
             loop.run()
@@ -264,18 +280,16 @@ class StepRun:
         self._count(self._loop)
         return self._finish(self._record)
 
-    def _rehearse(self, reader: Stage, processor: Stage, record: StepRecord, parents: Parents | None) -> None:
-        """Hold everything that the step would do against its limits, before it does anything."""
-        limits = Limits(
-            guards=self.options.guards,
-            context=self.context,
-            ledger=self.ledger,
-            lease=self.leadership.lease,
-            stream_id=record.stream_id,
-            approvals=self.approvals,
-        )
+    def _rehearse(
+        self, limits: Limits, reader: Stage, processor: Stage, record: StepRecord, parents: Parents | None
+    ) -> int | None:
+        """Hold everything that the step would do against its limits, before it does anything.
+
+        Returns:
+            The number of deletions that were found good; ``None`` if nobody looked.
+        """
         if not limits.need_rehearsal(reader.plugin):
-            return
+            return None
         self.context.logger.info("%s: looking at everything first, because of its guards", self.context.step)
         with Spool() as spool:
             Rehearsal(
@@ -296,6 +310,7 @@ class StepRun:
                 parents=parents,
             ).run(spool)
             limits.check(spool)
+            return spool.count("delete")
 
     def _drift(self) -> Iterator[str]:
         for key_text, reason in self._drifted[:_MOST_DRIFTED]:

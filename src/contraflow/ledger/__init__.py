@@ -8,6 +8,7 @@ from contraflow.ledger.ledger import Ledger
 from contraflow.ledger.liveness import Liveness
 from contraflow.ledger.opening import open_ledger
 from contraflow.ledger.records import (
+    AWAY,
     ITEM_STATUSES,
     UNKNOWN_CONTENT,
     DeadLetter,
@@ -18,6 +19,7 @@ from contraflow.ledger.records import (
     ItemsInFlight,
     ItemState,
     ItemStatus,
+    KnownKey,
     Lease,
     LeaseState,
     NewConflict,
@@ -32,6 +34,7 @@ from contraflow.ledger.reporting import Verdict
 from contraflow.ledger.restoring import StreamName
 
 __all__ = [
+    "AWAY",
     "ITEM_STATUSES",
     "UNKNOWN_CONTENT",
     "BootMoment",
@@ -43,6 +46,7 @@ __all__ = [
     "ItemState",
     "ItemStatus",
     "ItemsInFlight",
+    "KnownKey",
     "Lease",
     "LeaseState",
     "Ledger",

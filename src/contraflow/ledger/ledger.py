@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_, select
 
 from contraflow.ledger import conflicts, dead_letters, history, intents, leases, streams
 from contraflow.ledger.approving import Approving
@@ -16,10 +16,11 @@ from contraflow.ledger.auditing import Auditing
 from contraflow.ledger.explaining import Explaining
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.reach import Reach
-from contraflow.ledger.records import Intent, IntentItem, ItemState, Lease, Settlement, StepRecord
+from contraflow.ledger.records import AWAY, Intent, IntentItem, ItemState, KnownKey, Lease, Settlement, StepRecord
 from contraflow.ledger.reporting import Reporting
 from contraflow.ledger.restoring import Restoring
 from contraflow.ledger.reviewing import Reviewing
+from contraflow.ledger.schema import item_state
 from contraflow.ledger.witness import Sighting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
@@ -170,6 +171,21 @@ class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditin
         with self._database.write() as connection:
             leases.prove(connection, lease)
             streams.forget_payloads(connection, stream_id)
+
+    def known_keys(self, stream_id: int, *, after: str, limit: int) -> list[KnownKey]:
+        """Up to ``limit`` items of a stream in the order of their keys, those behind ``after`` (a canonical text, or empty).
+
+        Items that were deleted, archived, or removed by somebody else are left out.
+        """
+        query = (
+            select(item_state.c.key, or_(item_state.c.fingerprint.is_not(None), item_state.c.status == "in_doubt"))
+            .where(item_state.c.stream_id == stream_id, item_state.c.key > after)
+            .where(item_state.c.status.not_in(AWAY))
+            .order_by(item_state.c.key)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [KnownKey(row[0], bool(row[1])) for row in connection.execute(query)]
 
     # --- a chunk: intend, call the remote, settle ---------------------------------------------------------------------
 

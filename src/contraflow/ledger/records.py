@@ -27,6 +27,9 @@ ITEM_STATUSES: tuple[ItemStatus, ...] = (
 )
 
 
+AWAY: tuple[ItemStatus, ...] = ("deleted", "archived", "gone")
+"""The statuses of items of which the remote holds nothing any more that would be ours to remove."""
+
 UNKNOWN_CONTENT = ""
 """In the place of a fingerprint, which it never equals: the remote holds something of ours, and nobody can say what."""
 
@@ -55,6 +58,15 @@ class ItemState(NamedTuple):
     """When a deferred item is due again, in seconds since 1970 (UTC); ``None`` for at once."""
     kept: str | None = None
     """Digests of the remote's values of fields that were left to it: JSON, as ``digests``, which has those of ours."""
+
+
+class KnownKey(NamedTuple):
+    """An item that the ledger knows, and of which the remote may hold something."""
+
+    key: str
+    """Canonical text."""
+    sent: bool
+    """Whether the remote holds, or may hold, a record that we sent."""
 
 
 class StepRecord(NamedTuple):

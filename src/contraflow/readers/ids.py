@@ -66,7 +66,7 @@ def read_by_ids(
         absent += gone[: _SHOWN - len(absent)]
         for key in page:
             if key not in found:
-                if missing is Missing.DELETE:
+                if missing in (Missing.DELETE, Missing.ARCHIVE):  # the engine knows which of them is meant
                     yield Item(key=key, operation=Operation.DELETE)
             elif (entity := found[key]) is not _ELSEWHERE:
                 yield Item(key=selection.key_of(entity), entity=entity)

@@ -12,7 +12,7 @@ from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow_hookspecs import StepContext
 
 BATCH_SIZE = "how many rows are read at once; default 100"
-MISSING = "an id that the database does not have: warn (default), fail, or delete it at the remote"
+MISSING = "an id that the database does not have: warn (default), fail, or delete or archive it at the remote"
 
 
 class Missing(enum.Enum):
@@ -21,6 +21,7 @@ class Missing(enum.Enum):
     WARN = "warn"
     FAIL = "fail"
     DELETE = "delete"
+    ARCHIVE = "archive"
 
 
 @attrs.frozen(kw_only=True)

@@ -164,6 +164,8 @@ def _what_happens(item: ItemOverview, promise: Promise | None) -> str:
         return "Somebody changed them at the remote, and they wait for a decision: see `contraflow conflicts`."
     if item.status == "deferred":
         return "Surely not at the remote yet: the next sync sends them."
+    if item.status == "gone":
+        return "Somebody removed them at the remote, and they stay so: see `resurrect`, or sync --force --id ID."
     why = {
         "in_doubt": "Sent, but no answer came that could be believed, so nobody can say whether the remote has them",
         "in_flight": "On record to be sent, and no outcome is: the run is at it, or died over it",

@@ -1,0 +1,160 @@
+"""The full comparison: which items the ledger knows, and a complete read did not yield.
+
+While a step reads everything, each key is noted on disk: as its hash, 64 bits that Python salts anew in each process. Then
+the ledger's keys of the step are paged through in their order, and those that were not noted have vanished. No row costs a
+look-up of its own, and memory holds a page. Two keys of one hash put off a deletion, until a run salts them differently.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from contraflow.engine.preparation import NO_KEY, Prepared, removal
+from contraflow.ledger import KnownKey, Ledger, decode_key
+from contraflow.options import Removal, StepOptions
+from contraflow_hookspecs import StepContext
+
+_PAGE = 1000
+_SEEN = "SELECT hash, min(filtered) FROM seen WHERE hash IN (SELECT value FROM json_each(?)) GROUP BY hash"
+
+
+def reads_everything(context: StepContext) -> bool:
+    """Whether what a step does not read is not there: nobody asked for certain ids, or only for what changed."""
+    return context.filter.ids is None and not context.filter.changed
+
+
+@attrs.define(kw_only=True)
+class FullComparison:
+    """Holds all that a step reads against all that the ledger knows of it, if the step wants that. A context manager.
+
+    Args:
+        ledger: The ledger.
+        stream_id: The ledger's number for the step into its integration.
+        options: The step's.
+        context: What its reader is asked.
+    """
+
+    ledger: Ledger
+    stream_id: int
+    options: StepOptions
+    context: StepContext
+    items: int = attrs.field(default=0, init=False)
+    """How many vanished items were yielded."""
+    nameless: int = attrs.field(default=0, init=False)
+    """Items read whose key could not be told: one of them may be any that the ledger knows."""
+    known: int = attrs.field(default=0, init=False)
+    """How many records the remote held from this step before: what the run itself has created would hide how many go."""
+    to_remove: int = attrs.field(default=0, init=False)
+    """How many of them are to be removed."""
+    read: int = attrs.field(default=0, init=False)
+    """How many items were read that have a key."""
+    _db: sqlite3.Connection = attrs.field(init=False)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything may be removed after the run has read what it is to read."""
+        removes = self.options.deletions is not None or self.options.filtered is not None
+        return removes and reads_everything(self.context)
+
+    def __enter__(self) -> Self:
+        self._db = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file, of which no name remains
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE seen (hash INTEGER NOT NULL, filtered INTEGER NOT NULL)")
+        self._db.execute("CREATE TABLE vanished (key TEXT NOT NULL, removal TEXT NOT NULL, sent INTEGER NOT NULL)")
+        if self.wanted:
+            self.known = self.ledger.known_items(self.stream_id)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def watch(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
+        """Note each item on its way to the comparison."""
+        if not self.wanted:
+            yield from items
+            return
+        noted: list[tuple[int, bool]] = []
+        try:
+            for item in items:
+                if item.key == NO_KEY:
+                    self.nameless += 1
+                else:
+                    self.read += 1
+                    is_filtered = item.payload is None and item.rejected is None and item.waits is None
+                    noted.append((hash(item.key_text), is_filtered))
+                if len(noted) >= _PAGE:
+                    self._note(noted)
+                    noted = []
+                yield item
+        finally:
+            items.close()
+        self._note(noted)
+
+    def _note(self, noted: list[tuple[int, bool]]) -> None:
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT INTO seen VALUES (?, ?)", noted)
+        self._db.execute("COMMIT")
+
+    def find(self) -> bool:
+        """Find what has vanished, after everything was read; whether there is any. ``to_remove`` is known then."""
+        if not self.wanted:
+            return False
+        if self.nameless:
+            self.context.logger.warning(
+                "%s: nothing is removed, since of %d items that were read not even the key could be told",
+                self.context.step,
+                self.nameless,
+            )
+            return False
+        self._db.execute("CREATE INDEX seen_hash ON seen (hash, filtered)")
+        for page in self._known():
+            hashes = [hash(each.key) for each in page]
+            seen = dict(self._db.execute(_SEEN, [json.dumps(hashes)]))
+            gone = [
+                (each.key, what.value, each.sent)
+                for each, number in zip(page, hashes, strict=True)
+                if (what := self._removal_of(seen.get(number))) is not None
+            ]
+            self.to_remove += sum(sent for _, _, sent in gone)
+            self._db.executemany("INSERT INTO vanished VALUES (?, ?, ?)", gone)
+        return self._db.execute("SELECT 1 FROM vanished LIMIT 1").fetchone() is not None
+
+    def _known(self) -> Iterator[list[KnownKey]]:
+        after = ""
+        while page := self.ledger.known_keys(self.stream_id, after=after, limit=_PAGE):
+            yield page
+            after = page[-1].key
+
+    def _removal_of(self, seen: int | None) -> Removal | None:
+        """What is to become of a known item.
+
+        Args:
+            seen: ``None`` if it was not read, 0 if it was, 1 if the processor skipped it.
+        """
+        if seen is None:
+            return self.options.deletions
+        return self.options.filtered if seen else None
+
+    def keys(self) -> Iterator[str]:
+        """The keys of what is to be removed at the remote, in ascending order."""
+        yield from (key for (key,) in self._pages("SELECT key FROM vanished WHERE sent ORDER BY key"))
+
+    def __iter__(self) -> Generator[Prepared, None, None]:
+        """Yield a removal for each vanished item."""
+        for key, what in self._pages("SELECT key, removal FROM vanished ORDER BY rowid"):
+            self.items += 1
+            yield removal(decode_key(key), key, Removal(what))._replace(position=())
+
+    def _pages(self, query: str) -> Iterable[tuple[str, ...]]:
+        cursor = self._db.execute(query)
+        while page := list(islice(cursor, _PAGE)):
+            yield from page
