@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import attrs
 from checker import Report, check
 from evidence import gather
-from harness import Setting, write_project
+from harness import LATER, Setting, write_project
 from workload import Workload
 
-from contraflow.project import Project
+from contraflow.project import Project, utc_now
 from contraflow.testing.remote.effect_log import read_log
 from contraflow.testing.remote.process import FaultRemote
 from contraflow_hookspecs import JobExecution
@@ -49,15 +50,16 @@ class Direct:
         write_project(self.directory, self.setting, url or self.remote.url, self.ledger, probed=False)
         return Project.load(self.directory)
 
-    def run(self, *, url: str | None = None, **request: Any) -> JobExecution:
-        """One synchronisation."""
+    def run(self, *, url: str | None = None, later: timedelta = timedelta(), **request: Any) -> JobExecution:
+        """One synchronisation; ``later`` is how far its clock is ahead."""
         with self.project(url=url) as project:
+            project._now = lambda: utc_now() + later
             return project.sync("it", **{"everything": True, **request})
 
     def finish(self, *, most: int = 5) -> JobExecution:
-        """Run until there is nothing left to be done."""
-        for _ in range(most):
-            execution = self.run()
+        """Run until there is nothing left to be done: at once, and when all that the remote put off is due again."""
+        for number in range(most):
+            execution = self.run(later=LATER if number else timedelta())
             if not {"written", "deferred"} & outcomes(execution).keys():
                 return execution
         raise AssertionError(f"not finished after {most} runs: {execution}")

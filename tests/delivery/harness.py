@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from remotes import settings
 from workload import FIELDS, Workload
 
 from contraflow.testing.remote.process import FaultRemote, fault_remote
+
+LATER = timedelta(days=2)
+"""Longer than any remote of these tests asks to be left alone."""
 
 _HERE = Path(__file__).parent
 _PHASES = ("T0", "reading", "T1", "call", "call", "call", "answered", "T2", "T3", "waiting")
@@ -150,6 +154,7 @@ class Bench:
         point: str = "",
         mutant: str | None = None,
         wait: bool = False,
+        later: timedelta = timedelta(),
     ) -> Life:
         """Let the worker live once.
 
@@ -160,8 +165,9 @@ class Bench:
             point: Let it kill itself at this crash point, ``NAME`` or ``NAME:HIT``.
             mutant: The broken variant to run; ``None`` for the setting's.
             wait: Whether it waits while another one runs the job.
+            later: How far its clock is ahead.
         """
-        order = self._order(point, mutant, wait=wait)
+        order = self._order(point, mutant, wait=wait, later=later.total_seconds())
         if after is not None:
             order["kill"] = {"after": after, **({"phase": phase, "times": times} if phase else {})}
         self._drivers[0].tell(order)
@@ -276,15 +282,20 @@ class Bench:
             "after": self.random.choice((0.0, 0.0, 0.001, 0.004)),
         }
 
-    def finish(self, *, most: int = 40, mutant: str | None = None) -> Life:
+    def finish(self, *, most: int = 40, mutant: str | None = None, later: timedelta = timedelta()) -> Life:
         """Let the worker run undisturbed until nothing is left to be done that it can do.
+
+        Args:
+            most: Runs.
+            mutant: The broken variant to run; ``None`` for the setting's.
+            later: How far its clock is ahead. No request may be on its way any more: its time would seem to be over.
 
         Raises:
             NotFinishedError: There was always something left.
         """
         idle, life = 0, None
         for _ in range(most):
-            life = self.live(mutant=mutant)
+            life = self.live(mutant=mutant, later=later)
             result = life.result or {}
             counts = result.get("counts", {})
             quiet = result.get("status") == "COMPLETED" and not counts.get("written") and not counts.get("deferred")

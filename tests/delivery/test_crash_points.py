@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crash_points import POINTS, RECOVERY
+from harness import LATER
 from selection import selected
 
 LATE = {"fault": "delay_before", "seconds": 0.3, "requests": [1]}
@@ -111,4 +112,7 @@ def test_a_doubt_outlives_a_refusal(make_bench, delivery_class):
     bench.remote.script({"rules": [{"fault": "status", "status": 503, "retry_after": 3600}]})
     bench.live()
     bench.change()
-    settle(bench, "the remote must hold what the source has")
+    bench.remote.script({})
+    assert bench.live().result["counts"]["deferred"] == 3  # and nothing before its time
+    bench.finish(later=LATER)
+    assert bench.news() == [], "the remote must hold what the source has"

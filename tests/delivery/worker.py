@@ -6,7 +6,8 @@ Reads one JSON line for each life, ``{"environ": {...}, "lease": 1.0, "kill": {.
 ended. ``lease`` is the lease's lifetime in seconds. ``kill`` is missing (the life ends by itself), or has ``after``:
 seconds; and with ``phase`` and ``times`` those count from the moment when the worker enters that phase for the so-manyth
 time. With ``freeze`` the life is expected to stop itself with SIGSTOP; the answer comes when it has, and it goes on, to its
-end, at the order ``{"thaw": true}``. With ``wait`` it waits for another one that holds the job.
+end, at the order ``{"thaw": true}``. With ``wait`` it waits for another one that holds the job. ``later`` is how many
+seconds its clock is ahead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,13 @@ _KNOWN: frozenset[str] = frozenset()
 
 def live(directory: Path, order: Mapping[str, Any]) -> dict[str, Any]:
     """One run of the integration, from loading the project on."""
-    from contraflow.project import Project
+    from contraflow.project import Project, utc_now
 
+    later = timedelta(seconds=order.get("later", 0.0))
     os.environ.update(order.get("environ", {}))
     with Project.load(directory) as project:
         project.lease_lifetime = order.get("lease", 30.0)
+        project._now = lambda: utc_now() + later
         execution = project.sync("it", everything=True, wait=order.get("wait", False))
     return {
         "status": execution.status.value,
