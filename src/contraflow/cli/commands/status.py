@@ -163,7 +163,7 @@ def _what_happens(item: ItemOverview, promise: Promise | None) -> str:
     if item.status == "conflict":
         return "Somebody changed them at the remote, and they wait for a decision: see `contraflow conflicts`."
     if item.status == "deferred":
-        return "Surely not at the remote yet: the next sync sends them."
+        return "Surely not at the remote yet: the next sync sends those whose time has come."
     if item.status == "gone":
         return "Somebody removed them at the remote, and they stay so: see `resurrect`, or sync --force --id ID."
     why = {
