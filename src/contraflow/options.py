@@ -31,6 +31,7 @@ PARAMETERS: Mapping[str, str] = {
     "references": "the items of other steps to which a payload refers: {name: {job, step, key: [column], required}}",
     "deletions": "what becomes of records whose entity is gone: ignore (default), delete, archive",
     "filtered": "what becomes of records that were sent, and that the processor now skips: keep (default), delete, archive",
+    "adopt": "whether records that the remote has already are looked for before new ones are made (default: false)",
     "resurrect": "whether a record that somebody removed at the remote is made again (default: false)",
     "in_doubt": "what to do with an item whose fate is unknown: hold or resend (default: what the remote allows)",
     "guards": "most creates, updates, deletes and emptied fields of one run (default: deletes 30%)",
@@ -108,6 +109,7 @@ class StepOptions:
     missing: Removal = Removal.DELETE
     """What a deletion means that the reader yields."""
     resurrect: bool = False
+    adopt: bool = False
     summary: bool | None = None
 
 
@@ -147,6 +149,7 @@ def options_of(
         filtered=given.removal("filtered", "keep"),
         missing=_missing(parameters),
         resurrect=bool(given.truth("resurrect")),
+        adopt=bool(given.truth("adopt")),
         summary=given.truth("add_to_job_summary"),
     )
     if given.problems:

@@ -17,7 +17,9 @@ class _Hook(NamedTuple):
 
 _ARCHIVE = _Hook("archiver", "archive_items")
 _REMOVALS = ("deletions", "filtered", "missing")
-_HOOKS: Mapping[tuple[str, str], _Hook] = {(name, "archive"): _ARCHIVE for name in _REMOVALS}
+_HOOKS: Mapping[tuple[str, str], _Hook] = {(name, "archive"): _ARCHIVE for name in _REMOVALS} | {
+    ("adopt", "true"): _Hook("finder", "find_items")
+}
 
 
 def requirement_problems(

@@ -36,6 +36,7 @@ _COLUMNS = (
     "missing",
     "deleted",
     "archived",
+    "adopted",
 )
 
 

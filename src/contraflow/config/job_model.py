@@ -30,6 +30,7 @@ ENGINE_PARAMETERS = (
     "deletions",
     "filtered",
     "resurrect",
+    "adopt",
     "conflicts",
     "modified_column",
     "in_doubt",

@@ -31,7 +31,7 @@ class _Round:
 
 @attrs.frozen(kw_only=True)
 class Fetcher:
-    """Calls ``fetch_items`` of one step.
+    """Calls a hook of one step that reads: ``fetch_items``, ``find_items``.
 
     Args:
         stage: The plugin that has it.
@@ -55,8 +55,15 @@ class Fetcher:
             ConnectorError: The remote cannot be asked.
             HookContractError: The answer is none.
         """
-        if not changes:
-            return {}
+        return self._check(changes, self.ask(changes)) if changes else {}
+
+    def ask(self, changes: Sequence[Change]) -> Any:
+        """The hook's answer, as it is; tried again while the remote is not available.
+
+        Raises:
+            StopRequestedError: Somebody asked to stop.
+            ConnectorError: The remote cannot be asked.
+        """
 
         def one_round() -> _Round:
             if not self.before(len(changes)):
@@ -69,7 +76,7 @@ class Fetcher:
         last = self.retries.run(one_round)
         if last.trouble is not None:
             raise last.trouble
-        return self._check(changes, last.answer)
+        return last.answer
 
     def _check(self, changes: Sequence[Change], answer: Any) -> dict[Key, RemoteItem | Gone]:
         if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):

@@ -17,6 +17,7 @@ from itertools import chain
 import attrs
 
 from contraflow.assembly import Stage
+from contraflow.engine.adoption import AdoptionPass
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.conflicts import ConflictPass
@@ -80,6 +81,7 @@ class ItemLoop:
         confirmer: The writer's ``confirm_items``, if it has one.
         fetcher: The writer's ``fetch_items``, if it has one.
         archiver: Its ``archive_items``, if it has one.
+        finder: Its ``find_items``, if it has one.
         options: The engine's own parameters.
         promise: What the remote's capabilities allow.
         doubtful: Whether the ledger is an older copy of itself, so that each item may have been sent since: where that
@@ -110,6 +112,7 @@ class ItemLoop:
     confirmer: Stage | None
     fetcher: Stage | None
     archiver: Stage | None
+    finder: Stage | None
     options: StepOptions
     promise: Promise
     doubtful: bool
@@ -175,7 +178,8 @@ class ItemLoop:
             resurrect=options.resurrect,
         )
         self._conflicts = self._conflict_pass(retries)
-        self._passes = [each for each in (self._conflicts,) if each is not None]
+        # What is adopted may be in conflict with what is there.
+        self._passes = [each for each in (self._adoption_pass(retries), self._conflicts) if each is not None]
         self._recorder = Recorder(
             ledger=self.ledger,
             lease=self.lease,
@@ -206,6 +210,19 @@ class ItemLoop:
             preparation=self._preparation,
             find=partial(self.ledger.waiting_items, self.record.stream_id, self.context.execution_id),
             page_size=options.batch_size,
+        )
+
+    def _adoption_pass(self, retries: Retries) -> AdoptionPass | None:
+        if not self.options.adopt or self.finder is None:
+            return None
+        return AdoptionPass(
+            finder=Fetcher(
+                stage=self.finder,
+                context=self.context,
+                before=self._sender.before_call,
+                retries=retries,
+                stop=self.stop,
+            )
         )
 
     def _conflict_pass(self, retries: Retries) -> ConflictPass | None:

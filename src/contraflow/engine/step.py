@@ -224,6 +224,7 @@ class StepRun:
             confirmer=step.confirmer if self.capabilities.confirm else None,
             fetcher=step.fetcher,
             archiver=step.archiver,
+            finder=step.finder,
             options=self.options,
             promise=promise_when(self.capabilities, self.options.in_doubt),
             doubtful=record.restored,
