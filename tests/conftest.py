@@ -205,7 +205,7 @@ def shop_kind() -> type[Shop]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Engine]:
+def postgresql_engine() -> Iterator[Engine]:
     engine = create_engine(_POSTGRESQL, poolclass=NullPool, connect_args={"connect_timeout": 3})
     try:
         engine.connect().close()
@@ -218,11 +218,11 @@ def postgresql() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql: Engine) -> Iterator[str]:
+def postgresql_url(postgresql_engine: Engine) -> Iterator[str]:
     schema = f"contraflow_{secrets.token_hex(6)}"
-    with postgresql.begin() as connection:
+    with postgresql_engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    url = postgresql.url.update_query_dict({"options": f"-csearch_path={schema}"})
+    url = postgresql_engine.url.update_query_dict({"options": f"-csearch_path={schema}"})
     yield url.render_as_string(hide_password=False)
-    with postgresql.begin() as connection:
+    with postgresql_engine.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
