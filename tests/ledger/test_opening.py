@@ -268,19 +268,19 @@ def test_a_server_that_cannot_be_reached_is_named_without_the_password() -> None
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_database_that_does_not_exist_is_named(postgresql: Engine) -> None:
-    url = postgresql.url.set(database="contraflow_nowhere").render_as_string(hide_password=False)
+def test_a_database_that_does_not_exist_is_named(postgresql_engine: Engine) -> None:
+    url = postgresql_engine.url.set(database="contraflow_nowhere").render_as_string(hide_password=False)
     with pytest.raises(LedgerError, match=r"contraflow_nowhere.* does not exist"):
         open_ledger(url)
 
 
-def test_a_database_that_cannot_hold_all_text_is_refused(postgresql: Engine) -> None:
-    with postgresql.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+def test_a_database_that_cannot_hold_all_text_is_refused(postgresql_engine: Engine) -> None:
+    with postgresql_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         name = f"contraflow_{os.urandom(6).hex()}"
         connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
         try:
             with pytest.raises(LedgerError, match="encoding UTF8; this one has LATIN1"):
-                open_ledger(postgresql.url.set(database=name).render_as_string(hide_password=False))
+                open_ledger(postgresql_engine.url.set(database=name).render_as_string(hide_password=False))
         finally:
             connection.exec_driver_sql(f"DROP DATABASE {name}")
 

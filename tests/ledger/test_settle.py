@@ -152,12 +152,12 @@ open_ledger({url!r}, clock=lambda: os.kill(os.getpid(), signal.SIGKILL)).settle(
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_a_lost_connection_leaves_nothing_and_the_next_settlement_works(
-    url: str, ledger: Ledger, first: Settlement, postgresql: Engine
+    url: str, ledger: Ledger, first: Settlement, postgresql_engine: Engine
 ) -> None:
     backends: list[int] = []
 
     def cut() -> datetime:
-        with postgresql.begin() as connection:
+        with postgresql_engine.begin() as connection:
             query = (
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_class ON pg_class.oid = relation "
                 "WHERE relname = 'cf_item_state' AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid() "
