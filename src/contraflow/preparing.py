@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from contraflow.assembly import RunnableJob
-from contraflow.engine.job import StepRequest
 from contraflow.engine.limits import check_approvals
+from contraflow.engine.observers import Observers
 from contraflow.engine.request import RunRequest, step_requests
 from contraflow.engine.run import Synchronisation
-from contraflow.engine.step import Observers
+from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import ConfigError, Problem
 from contraflow.readers.loading import explain_lazy_load

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 import attrs
 
 from contraflow.engine.mapping import differences_of
+from contraflow.engine.step_request import StepRequest
 from contraflow.intervals import parse_interval
 from contraflow.ledger import ItemStatus, Ledger, StreamState
 from contraflow_hookspecs import IdFilter, Key, StepContext
-
-if TYPE_CHECKING:
-    from contraflow.engine.job import StepRequest
 
 _SWEEP = "7d"
 _OPEN: Sequence[ItemStatus] = ("deferred", "rejected", "in_doubt", "gone", "conflict")

@@ -10,39 +10,17 @@ from typing import Any
 
 import attrs
 
-from contraflow.assembly import RunnableJob, RunnableStep
+from contraflow.assembly import RunnableJob
 from contraflow.engine.leadership import Leadership
-from contraflow.engine.spool import Planned
+from contraflow.engine.observers import Observers
 from contraflow.engine.status import ExitStatus, upgrade
-from contraflow.engine.step import Observers, StepRun, in_words
+from contraflow.engine.step import StepRun, in_words
+from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import FencedError
 from contraflow.ledger import Ledger
-from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import BatchStatus, IdFilter, JobExecution, Key, StepContext, StepExecution
-
-
-@attrs.frozen(kw_only=True)
-class StepRequest:
-    """One step of a run, with everything that the run says of it."""
-
-    step: RunnableStep
-    parameters: Mapping[str, Any]
-    options: StepOptions
-    filter: IdFilter
-    digest: str
-    """Of parameters and filter: only the same request may be resumed."""
-    checkpoint: Key | None = None
-    """Where an interrupted execution of the same request had come to."""
-    force: bool = False
-    """Whether items are sent also if the remote holds them."""
-    cursor: str | None = None
-    """Where the last complete one had come to, for readers of changes."""
-    why_everything: str | None = None
-    """Why a reader of changes has to read everything."""
-    plan: Mapping[str, Planned] | None = None
-    """What may be sent, by key text; ``None`` for everything that differs."""
+from contraflow_hookspecs import BatchStatus, JobExecution, StepContext, StepExecution
 
 
 @attrs.frozen(kw_only=True)

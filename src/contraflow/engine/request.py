@@ -17,7 +17,7 @@ import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep, unknown_parameters
 from contraflow.config import EXPORT, engine_parameter
-from contraflow.engine.job import StepRequest
+from contraflow.engine.step_request import StepRequest
 from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow.ledger import encode_key
 from contraflow.options import PARAMETERS as ENGINE_PARAMETERS

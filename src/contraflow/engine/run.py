@@ -11,10 +11,11 @@ import attrs
 
 from contraflow.assembly import RunnableJob
 from contraflow.engine.changes import from_cursor
-from contraflow.engine.job import JobRun, StepRequest
+from contraflow.engine.job import JobRun
 from contraflow.engine.leadership import LIFETIME, JobRunningError, Leadership, take
+from contraflow.engine.observers import Observers
 from contraflow.engine.request import RunRequest, step_requests
-from contraflow.engine.step import Observers
+from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import ConfigError, ContraflowError, PlanError
 from contraflow.ledger import Ledger, Request

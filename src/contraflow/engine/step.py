@@ -16,6 +16,7 @@ from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.limits import LimitExceededError, Limits
 from contraflow.engine.mapping import MappingWatch
+from contraflow.engine.observers import Observers
 from contraflow.engine.parents import Parents
 from contraflow.engine.promise import lifetime_of, promise_of, promise_when_restored
 from contraflow.engine.rehearsal import Rehearsal
@@ -27,7 +28,6 @@ from contraflow.engine.vanished import FullComparison
 from contraflow.errors import ContraflowError, HookContractError, LedgerError
 from contraflow.ledger import Ledger, StepRecord, decode_key, display_key
 from contraflow.options import StepOptions
-from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     BatchStatus,
@@ -42,30 +42,6 @@ from contraflow_hookspecs import (
 _MOST_ERRORS = 20
 _MOST_NOTES = 5
 _MOST_DRIFTED = 100
-
-
-@attrs.frozen(kw_only=True)
-class Observers:
-    """What is to be called when something happens; ``None`` where nobody listens."""
-
-    job_started: Callable[..., None] | None = None
-    job_finished: Callable[..., None] | None = None
-    step_started: Callable[..., None] | None = None
-    step_finished: Callable[..., None] | None = None
-    chunk_settled: Callable[..., None] | None = None
-    item_filtered: Callable[..., None] | None = None
-    item_rejected: Callable[..., None] | None = None
-
-    @classmethod
-    def of(cls, plugins: Plugins) -> Observers:
-        """Everybody among the plugins who wants to know."""
-        return cls(**{field.name: plugins.notifier(field.name) for field in attrs.fields(cls)})
-
-    @staticmethod
-    def tell(observer: Callable[..., None] | None, **arguments: Any) -> None:
-        """Call an observer, if there is one."""
-        if observer is not None:
-            observer(**arguments)
 
 
 @attrs.define(kw_only=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from contraflow.engine.job import StepRequest
 from contraflow.engine.request import RunRequest
+from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import PlanError
 from contraflow.ledger import decode_key

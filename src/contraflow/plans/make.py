@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from contraflow.engine.changes import from_cursor
-from contraflow.engine.job import StepRequest
 from contraflow.engine.limits import Limits
 from contraflow.engine.parents import Parents
 from contraflow.engine.promise import promise_of
 from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.request import RunRequest
 from contraflow.engine.spool import CHANGES, Spool
+from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest
 from contraflow.ledger import Ledger, open_ledger
 from contraflow.plans.plan import Plan, StepPlan
