@@ -137,13 +137,9 @@ def _connection(project: Project, job: RunnableJob, where: str) -> Finding:
     context = StepContext(
         integration=job.integration, job=job.name, step="", execution_id=0, settings=job.settings, source=project.source
     )
-    opener = job.export_job.open_resources
     try:
-        if opener is None:
-            answer = project.plugins.check_connection(job.connector, context)
-        else:
-            with opener(job.settings) as resource:
-                answer = project.plugins.check_connection(job.connector, attrs.evolve(context, resource=resource))
+        with job.open_resource() as resource:
+            answer = project.plugins.check_connection(job.connector, attrs.evolve(context, resource=resource))
     except Exception as error:  # noqa: BLE001 - whatever the remote or the connector says is the finding
         return Finding(subject=subject, problems=_problems_of(error))
     return Finding(subject=subject, note=answer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -151,7 +150,7 @@ def drift(
     items: list[ItemDrift] = []
     repairs: list[JobExecution] = []
     for runnable in jobs:
-        with _resource(runnable) as resource:
+        with runnable.open_resource() as resource:
             for each in runnable.steps:
                 if each.writer is None or step not in (None, each.key):
                     continue
@@ -169,11 +168,6 @@ def drift(
         items=tuple(items),
         repairs=tuple(repairs),
     )
-
-
-def _resource(job: RunnableJob) -> AbstractContextManager[Any]:
-    opener = job.export_job.open_resources
-    return nullcontext() if opener is None else opener(job.settings)
 
 
 @attrs.define

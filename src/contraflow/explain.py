@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,7 @@ def explain(project: Project, subject: str, id: Any, *, show_values: bool = Fals
     """
     places = []
     for job, step in _steps(project, subject):
-        with _resource(job) as resource:
+        with job.open_resource() as resource:
             (key,) = project.item_keys(job.integration, job.name, step.key, [id])
             places.append(_Explainer(project, job, step, resource, show_values=show_values).place(key))
     return Explanation(subject=subject, id=str(id), places=tuple(places))
@@ -157,11 +156,6 @@ def _of_integration(project: Project, name: str, job: str | None) -> Iterator[tu
     for each in names:
         runnable = project.assemble(integration, each)
         yield from ((runnable, step) for step in runnable.steps if step.reader is not None)
-
-
-def _resource(job: RunnableJob) -> AbstractContextManager[Any]:
-    opener = job.export_job.open_resources
-    return nullcontext() if opener is None else opener(job.settings)
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import attrs
@@ -78,6 +79,11 @@ class RunnableJob:
     settings: Any
     capabilities: Capabilities
     export_job: ExportJob
+
+    def open_resource(self) -> AbstractContextManager[Any]:
+        """Open what the connector shares among its stages; ``None`` where it shares nothing. The ``with`` closes it."""
+        opener = self.export_job.open_resources
+        return nullcontext() if opener is None else opener(self.settings)
 
 
 def unknown_parameters(

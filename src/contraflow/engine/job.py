@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,7 +78,7 @@ class JobRun:
         failures: list[str] = []
         stop: BaseException | None = None
         try:
-            with self._resource() as resource:
+            with job.open_resource() as resource:
                 runs: list[StepRun] = []
                 for request in self.steps:
                     runs.append(self._step_run(self.begin(request), number, resource))
@@ -110,15 +109,6 @@ class JobRun:
             if run.cause is not None:
                 return run.cause
         return None
-
-    @contextmanager
-    def _resource(self) -> Iterator[Any]:
-        opener = self.job.export_job.open_resources
-        if opener is None:
-            yield None
-            return
-        with opener(self.job.settings) as resource:
-            yield resource
 
     def _step_run(self, request: StepRequest, execution_id: int, resource: Any) -> StepRun:
         job = self.job
