@@ -56,10 +56,12 @@ _PROGRAMS = {
     "celery": 'PYTHONWARNINGS= exec {python} -m celery "$@"',
     "sqlite3": """exec {python} -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])' "$@" """,
     "pip": """shift
-paths=()
+options=() paths=()
 for path in "$@"; do
-    [ -e "$path/pyproject.toml" ] || path={root}/$path
-    paths+=("$path")
+    if [ "$path" = -e ]; then options+=(-e); continue; fi
+    [ -e "${{path%%\\[*}}/pyproject.toml" ] || path={root}/$path
+    paths+=("${{options[@]}}" "$path")
+    options=()
 done
 PYTHONWARNINGS= exec {python} -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --upgrade \\
     --target {site} "${{paths[@]}}"
@@ -123,6 +125,9 @@ class Follower:
         self.here.mkdir()
         programs, site = self.home / "bin", self.home / "site"
         programs.mkdir()
+        site.mkdir()
+        # What is installed with `pip install -e` is a .pth file, which Python reads in a folder that is a site alone.
+        (site / "sitecustomize.py").write_text(f"import site\nsite.addsitedir({str(site)!r})\n", encoding="utf-8")
         for name, script in _PROGRAMS.items():
             program = programs / name
             named = {"python": sys.executable, "root": str(ROOT), "site": str(site)}
@@ -200,6 +205,14 @@ class Follower:
                     assert time.monotonic() < end, f"nothing listens on port {port}"
                     time.sleep(0.05)
 
+    def give_port(self, name: str) -> None:
+        """Put a free port into a variable; what the page starts in the background listens there."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.ports.append(port)
+        self.environ[name] = str(port)
+
     def _run_python(self, blocks: list[Block], output: Block | None) -> None:
         assert blocks or output is None, f"line {output.line if output else 0}: the output of nothing"
         if not blocks:
@@ -272,6 +285,12 @@ def follower(tmp_path: Path) -> Iterator[Follower]:
     follower = Follower(tmp_path, inherited)
     yield follower
     follower.stop()
+
+
+@pytest.fixture
+def tutorial() -> Page:
+    """The tutorial for authors of connectors."""
+    return Page(ROOT / "docs" / "tutorial-first-connector.md")
 
 
 @pytest.fixture
@@ -357,11 +376,7 @@ def needs(page: Page, follower: Follower, request: pytest.FixtureRequest) -> Non
         if match["what"] != "port":
             follower.environ[match["name"]] = request.getfixturevalue(f"empty_{match['what']}")
             continue
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        follower.ports.append(port)
-        follower.environ[match["name"]] = str(port)
+        follower.give_port(match["name"])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
