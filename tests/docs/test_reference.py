@@ -19,6 +19,8 @@ from contraflow.cli.app import COMMANDS, app
 from contraflow.cli.exit_codes import MEANINGS
 from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS
 from contraflow.config.project import ENTITY_KEYS, INTEGRATION_KEYS, PROJECT_KEYS
+from contraflow.engine.items import OUTCOMES
+from contraflow.ledger.records import ITEM_STATUSES
 from contraflow.options import PARAMETERS
 from contraflow.readers import changed, query
 from contraflow_hookspecs import specs
@@ -152,3 +154,19 @@ def test_each_error(kind: type[Exception]) -> None:
     (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*$", page("types-and-errors.md"), re.MULTILINE)
     if issubclass(kind, errors.ContraflowError):
         assert f"| {kind.exit_code} |" in row
+
+
+@pytest.mark.parametrize(
+    ("path", "heading", "names"),
+    [
+        ("how-a-run-works.md", "## The outcomes of an item", OUTCOMES),
+        ("the-ledger.md", "# The ledger", ITEM_STATUSES),
+    ],
+    ids=["outcomes", "states"],
+)
+def test_each_outcome_and_each_state_is_explained(path: str, heading: str, names: tuple[str, ...]) -> None:
+    text = section((REFERENCE.parent / "explanation" / path).read_text(encoding="utf-8"), heading)
+    table = re.search(r"^\| (?:outcome|state) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table
+    explained = [row.split("|")[1].strip(" `").replace(" ", "_") for row in table[1].splitlines()]
+    assert sorted(explained) == sorted(names)

@@ -1,4 +1,4 @@
-"""The tutorial for authors, followed for real: in an empty environment, with that environment's pip, python and contraflow."""
+"""The tutorial for authors, followed for real: in an empty environment, with its pip, its python and its contraflow."""
 
 from __future__ import annotations
 
