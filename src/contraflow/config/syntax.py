@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from contraflow.config.composer import DEPTH_LIMIT
 from contraflow.errors import Location, Problem
 
 _PLACEHOLDER = re.compile(r"%[^%\s]+%")
@@ -96,6 +97,9 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str | None) -> Proble
     location = Location(file=file, line=None if mark is None else mark.line + 1)
     said = str(getattr(error, "problem", None) or error)
     context = str(getattr(error, "context", None) or "")
+    if "maximum nesting depth" in said:  # libyaml has a limit, too, and looks far ahead
+        expected = f"at most {DEPTH_LIMIT} levels"
+        return Problem(message="the file nests too deeply", location=location, expected=expected)
     message, hint = _explanation(said, context, _character_at(error, text))
     where = "" if mark is None else f" (column {mark.column + 1})"
     return Problem(message=f"not valid YAML: {message}{where}", location=location, hint=hint)
