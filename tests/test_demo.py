@@ -431,6 +431,7 @@ def edit(shop: Path, statement: str) -> None:
 
 
 def test_ctrl_c_stops_kinto_as_well(kinto_venv: Path, tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell inherit "ignore"
     code, said = interrupt_demo(tmp_path, kinto_venv, signal.SIGINT)
     assert code == 130
     assert said.endswith("\nStopped, and Kinto with it.\n")
