@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import json
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -65,7 +66,27 @@ def test_values_that_json_does_not_know(value: object, decoded: object) -> None:
     assert decode_payload(canonical({"field": value}).decode()) == {"field": decoded}
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"a": {"\\u0000unknown": 1}}', "1"])
+STRANGE = [
+    json.dumps({"a": {f"\0{name}": value}})
+    for name in (
+        "unknown",
+        "bytes",
+        "int",
+        "date",
+        "datetime",
+        "decimal",
+        "instant",
+        "set",
+        "time",
+        "timedelta",
+        "uuid",
+    )
+    for value in (1.5, None, {}, "x,y,z")
+    if (name, value) not in (("decimal", 1.5), ("set", {}), ("set", "x,y,z"))  # odd, but readable
+]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "1", "[" * 100_000, *STRANGE])
 def test_what_contraflow_did_not_write_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any sentence will do, nobody reads it but a developer
         decode_payload(text)

@@ -22,7 +22,15 @@ def decode_payload(text: str) -> dict[str, Any]:
     Raises:
         ValueError: The text is none that contraflow wrote.
     """
-    payload = json.loads(text, object_hook=_untag)
+    try:
+        payload = json.loads(text, object_hook=_untag)
+    except (
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+        TypeError,
+    ) as error:  # a tag with a value that is not its own
+        raise ValueError(f"{type(error).__name__}: {error}") from None
     if not isinstance(payload, dict):
         raise ValueError("a payload is a mapping")
     return payload

@@ -170,4 +170,9 @@ def _view(kept: ItemConflict) -> ConflictView:
 
 
 def _payload(text: str | None) -> Mapping[str, Any]:
-    return decode_payload(text) if text else {}
+    from contraflow.ledger.failures import foreign_row
+
+    try:
+        return decode_payload(text) if text else {}
+    except ValueError as error:
+        raise foreign_row(f"a payload: {error}") from None

@@ -102,5 +102,5 @@ def previous_of(state: ItemState | None) -> Mapping[str, Any] | None:
         return None
     try:
         return decode_payload(state.payload)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise LedgerError(f"the ledger holds a row that contraflow did not write: a payload: {error}") from None
