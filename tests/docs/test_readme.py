@@ -22,3 +22,12 @@ def test_the_connector_is_that_of_a_new_project() -> None:
     assert shown
     starter = resources.files("contraflow.cli.starter") / "address_book.py"
     assert shown[1] == starter.read_text(encoding="utf-8")
+
+
+def test_every_page_is_found_from_the_readme_and_from_the_contents() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").glob("*/*.md")]
+    pages += [Path("tutorial-first-sync.md"), Path("tutorial-first-connector.md")]
+    for page in pages:
+        assert f"(docs/{page})" in README, page
+        assert f"({page})" in index, page
