@@ -9,19 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import attrs
-
-from contraflow.assembly import RunnableJob, assemble
-from contraflow.assembly import job_names as names_of_jobs
+from contraflow.assembly import RunnableJob
 from contraflow.config import Configuration, IntegrationConfig, JobDefinition, load_configuration
-from contraflow.errors import ConfigError, ContraflowError, Problem, RestoredLedgerError, near_match
+from contraflow.errors import RestoredLedgerError
+from contraflow.jobs import JobOverview, Jobs
 from contraflow.plugins import Plugins
 from contraflow.records import Records
 from contraflow.redaction import Redactor
@@ -42,20 +38,6 @@ if TYPE_CHECKING:
 def utc_now() -> datetime:
     """The present moment, aware."""
     return datetime.now(UTC)
-
-
-@attrs.frozen(kw_only=True)
-class JobOverview:
-    """One job of one integration, as :meth:`Project.jobs` lists it."""
-
-    integration: str
-    connector: str
-    enabled: bool
-    job: str
-    title: str | None
-    steps: tuple[str, ...]
-    problem: str | None = None
-    """Why it cannot be run; ``None`` if it can."""
 
 
 class Project(Records):
@@ -79,7 +61,6 @@ class Project(Records):
         lease_lifetime: float = 30.0,
     ) -> None:
         self.config = config = configuration.project
-        self._own_definitions = configuration.jobs
         self.redact = redact if redact is not None else Redactor()
         self.redact.add(config.secrets)
         self._now = now
@@ -92,6 +73,7 @@ class Project(Records):
         self.plugins = plugins if plugins is not None else Plugins(disabled=config.disabled_plugins)
         for name, module in config.plugins.items():
             self.plugins.register_module(name, module, distribution=f"{config.path.name}, plugins")
+        self._jobs = Jobs(config=config, own=configuration.jobs, plugins=self.plugins, redact=self.redact)
 
     @classmethod
     def load(
@@ -198,23 +180,13 @@ class Project(Records):
         with open_ledger(self.config.ledger, create=False, witness=self._witnesses) as ledger:
             return accept(self, ledger, now=self._now, force=force)
 
-    @cached_property
+    @property
     def definitions(self) -> Mapping[str, JobDefinition]:
         """Every job that is defined: by the connectors that are in use, and, with precedence, by the project's job files.
 
         A connector that fails to say what it brings is passed over: that is the trouble of its own integrations alone.
         """
-        definitions: dict[str, JobDefinition] = {}
-        for connector in dict.fromkeys(each.connector for each in self.config.integrations.values()):
-            with suppress(ContraflowError):
-                definitions |= self._brought_by(connector)
-        return {**definitions, **self._own_definitions}
-
-    def _brought_by(self, connector: str) -> Mapping[str, JobDefinition]:
-        definitions: dict[str, JobDefinition] = {}
-        for job in self.plugins.export_jobs(connector):
-            definitions |= self.plugins.definitions(connector, job)
-        return definitions
+        return self._jobs.definitions
 
     def integration(self, name: str) -> IntegrationConfig:
         """The integration of this name.
@@ -222,47 +194,11 @@ class Project(Records):
         Raises:
             ConfigError: There is none.
         """
-        integrations = self.config.integrations
-        if name not in integrations:
-            raise ConfigError(
-                Problem(
-                    message=f"there is no integration '{name}'",
-                    location=self.config.location("integrations"),
-                    expected=f"one of {', '.join(integrations) or '(the project has none)'}",
-                    hint=near_match(name, integrations),
-                )
-            )
-        return integrations[name]
+        return self._jobs.integration(name)
 
     def jobs(self) -> Sequence[JobOverview]:
         """Every job of every integration, in the order of the project file."""
-        return [overview for each in self.config.integrations.values() for overview in self._overviews(each)]
-
-    def _overviews(self, integration: IntegrationConfig) -> Iterator[JobOverview]:
-        try:
-            names = self.job_names(integration)
-        except ContraflowError as error:
-            yield self._overview(integration, "", problem=self.redact(str(error)))
-            return
-        for name in names:
-            problem = None
-            try:
-                self.assemble(integration, name)
-            except ContraflowError as error:
-                problem = self.redact(str(error))
-            yield self._overview(integration, name, problem=problem)
-
-    def _overview(self, integration: IntegrationConfig, job: str, *, problem: str | None) -> JobOverview:
-        definition = self.definitions.get(job)
-        return JobOverview(
-            integration=integration.name,
-            connector=integration.connector,
-            enabled=integration.enabled,
-            job=job,
-            title=definition.title if definition else None,
-            steps=tuple(step.key for step in definition.steps) if definition else (),
-            problem=problem,
-        )
+        return self._jobs.overviews()
 
     # Assembling and running
 
@@ -272,27 +208,7 @@ class Project(Records):
         Raises:
             ConfigError: Its connector is not provided, or there is no job.
         """
-        if integration.connector not in self.plugins.names:
-            found, hint = self.plugins.explain_missing(integration.connector)
-            raise ConfigError(
-                Problem(
-                    message=f"integration '{integration.name}': connector '{integration.connector}' is not provided",
-                    location=integration.location,
-                    found=found,
-                    hint=hint,
-                )
-            )
-        names = names_of_jobs(self.plugins, integration)
-        if not names:
-            raise ConfigError(
-                Problem(
-                    message=f"integration '{integration.name}' has no job",
-                    location=integration.location,
-                    found=f"connector '{integration.connector}' brings none",
-                    expected="job: NAME, the name of a job in the project's job files",
-                )
-            )
-        return names
+        return self._jobs.names(integration)
 
     def job_name(self, integration: IntegrationConfig, wanted: str | None = None) -> str:
         """The name of the integration's job that is meant: the wanted one, or its only one.
@@ -300,23 +216,7 @@ class Project(Records):
         Raises:
             ConfigError: There is none of that name, or there are several.
         """
-        names = self.job_names(integration)
-        if wanted is None and len(names) == 1:
-            return names[0]
-        if wanted in names:
-            return wanted
-        raise ConfigError(
-            Problem(
-                message=(
-                    f"integration '{integration.name}' has several jobs"
-                    if wanted is None
-                    else f"integration '{integration.name}' has no job '{wanted}'"
-                ),
-                location=integration.location,
-                expected=f"one of {', '.join(names)}",
-                hint=near_match(wanted, names) if wanted else "say which with --job",
-            )
-        )
+        return self._jobs.name(integration, wanted)
 
     def assemble(self, integration: IntegrationConfig, job: str) -> RunnableJob:
         """Make one job runnable, and learn its secrets.
@@ -324,12 +224,11 @@ class Project(Records):
         Raises:
             ConfigError: With every problem found.
         """
-        definitions = self.definitions_for(integration)
-        return assemble(self.config, self.plugins, definitions, integration, job, redact=self.redact)
+        return self._jobs.assemble(integration, job)
 
     def definitions_for(self, integration: IntegrationConfig) -> Mapping[str, JobDefinition]:
         """Every job that is defined, for an integration whose connector must be able to say what it brings."""
-        return {**self._brought_by(integration.connector), **self.definitions}
+        return self._jobs.definitions_for(integration)
 
     def sync(
         self,
