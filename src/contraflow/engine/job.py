@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import RunnableJob
+from contraflow.engine.ending import in_words, status_of
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.observers import Observers
 from contraflow.engine.status import ExitStatus, upgrade
-from contraflow.engine.step import StepRun, in_words
+from contraflow.engine.step import StepRun
 from contraflow.engine.step_request import StepRequest
-from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.stopping import StopRequest
 from contraflow.errors import FencedError
 from contraflow.ledger import Ledger
 from contraflow.redaction import Redactor
@@ -166,8 +167,7 @@ class JobRun:
             status = upgrade(status, last.status)
             exit_status = ExitStatus(last.exit_code, last.exit_description)
         if failures:
-            interrupted = not isinstance(stop, Exception) or isinstance(stop, StopRequestedError)
-            status = upgrade(status, BatchStatus.STOPPED if interrupted else BatchStatus.FAILED)
+            status = upgrade(status, status_of(stop))
             exit_status = exit_status.combine(ExitStatus(status.value, failures[0]))
         return attrs.evolve(
             execution,

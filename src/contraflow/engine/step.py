@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,11 @@ import attrs
 
 from contraflow.assembly import RunnableStep, Stage
 from contraflow.contract import describe
+from contraflow.engine.ending import exit_code_of, in_words, status_of
 from contraflow.engine.garbage import rare_collections
 from contraflow.engine.items import InvariantError, ItemLoop
 from contraflow.engine.leadership import Leadership
-from contraflow.engine.limits import LimitExceededError, Limits
+from contraflow.engine.limits import Limits
 from contraflow.engine.mapping import MappingWatch
 from contraflow.engine.observers import Observers
 from contraflow.engine.parents import Parents
@@ -23,25 +24,20 @@ from contraflow.engine.rehearsal import Rehearsal
 from contraflow.engine.settlement import Settled
 from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.status import ExitStatus
-from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.step_notes import StepNotes
+from contraflow.engine.stopping import StopRequest
 from contraflow.engine.vanished import FullComparison
-from contraflow.errors import ContraflowError, HookContractError, LedgerError
-from contraflow.ledger import Ledger, StepRecord, decode_key, display_key
+from contraflow.errors import HookContractError
+from contraflow.ledger import Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     BatchStatus,
     Capabilities,
-    ConnectorError,
     StepContext,
     StepExecution,
-    TransientError,
     WriteResult,
 )
-
-_MOST_ERRORS = 20
-_MOST_NOTES = 5
-_MOST_DRIFTED = 100
 
 
 @attrs.define(kw_only=True)
@@ -88,13 +84,14 @@ class StepRun:
     cause: BaseException | None = attrs.field(default=None, init=False)
     """Why the step ended before its time."""
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
-    _errors: list[str] = attrs.field(factory=list, init=False)
-    _notes: dict[str, list[str]] = attrs.field(factory=dict, init=False)
-    _drifted: Sequence[tuple[str, str]] = attrs.field(default=(), init=False)
+    _told_at_end: StepNotes = attrs.field(init=False)
     _loop: ItemLoop | None = attrs.field(default=None, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
     _mapping: MappingWatch = attrs.field(init=False)
     _execution: StepExecution = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._told_at_end = StepNotes(redact=self.redact)
 
     def execute(self) -> StepExecution:
         """Run the step to its end, well or badly, and record it. Trouble is recorded, not raised."""
@@ -235,8 +232,7 @@ class StepRun:
 
     def _count(self, loop: ItemLoop) -> None:
         self._counts = loop.counts
-        self._drifted = list(loop.drifted)
-        self._notes["waiting"] = list(map(self.redact, loop.waits))
+        self._told_at_end.looped(drifted=list(loop.drifted), waits=list(loop.waits))
         if self._mapping.reason:
             sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
             self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
@@ -289,12 +285,6 @@ class StepRun:
             limits.check(spool)
             return spool.count("delete")
 
-    def _drift(self) -> Iterator[str]:
-        for key_text, reason in self._drifted[:_MOST_DRIFTED]:
-            yield self.redact(f"{display_key(decode_key(key_text))}: drifted: {reason}")
-        if len(self._drifted) > _MOST_DRIFTED:
-            yield f"and {len(self._drifted) - _MOST_DRIFTED:,} more drifted"
-
     def _waiting(self, seconds: float) -> None:
         self.context.logger.warning(
             "%s: waiting %.0f s, until no request of which the answer was lost can arrive any more",
@@ -304,62 +294,27 @@ class StepRun:
 
     def _told(self, settled: Settled, results: Sequence[WriteResult], counts: Mapping[str, int]) -> None:
         for rejected in settled.rejections:
-            self._note(f"{'/'.join(map(str, rejected.key))}: {rejected.code}: {rejected.reason}")
+            self._told_at_end.rejected(rejected)
             self.observers.tell(self.observers.item_rejected, rejected=rejected, context=self.context)
-        for outcome, notes in settled.notes.items():
-            # An item may be in doubt first, and again after recovery.
-            self._notes[outcome] = list(dict.fromkeys((*self._notes.get(outcome, ()), *notes)))[:_MOST_NOTES]
+        self._told_at_end.settled(settled.notes)
         if self.observers.chunk_settled is not None:
             self._execution = attrs.evolve(self._execution, counts=dict(counts))
             self.observers.chunk_settled(execution=self._execution, results=results)
 
-    def _note(self, error: str) -> None:
-        if len(self._errors) < _MOST_ERRORS:
-            self._errors.append(error)
-
-    def _open_notes(self, cause: str) -> Iterator[str]:
-        for outcome, notes in self._notes.items():
-            if self._counts[
-                "deferred" if outcome == "waiting" else outcome
-            ]:  # what was resolved meanwhile is of no interest
-                yield from (note for note in notes if not cause or not note.endswith(f": {cause}"))
-
     def _finish(self, record: StepRecord) -> StepExecution:
         status, exit_status = BatchStatus.COMPLETED, ExitStatus("COMPLETED")
         if self.cause is not None:
-            reason = self.redact(in_words(self.cause))
-            interrupted = not isinstance(self.cause, Exception) or isinstance(self.cause, StopRequestedError)
-            status = BatchStatus.STOPPED if interrupted else BatchStatus.FAILED
-            exit_status = ExitStatus(_exit_code(self.cause, status), reason)
-            self._errors.insert(0, exit_status.description)
-        errors = (*self._errors, *self._drift(), *self._open_notes(exit_status.description))
+            status = status_of(self.cause)
+            exit_status = ExitStatus(exit_code_of(self.cause), self.redact(in_words(self.cause)))
         execution = attrs.evolve(
             self._execution,
             status=status,
             counts=dict(self._counts),
             exit_code=exit_status.code,
             exit_description=exit_status.description,
-            errors=errors,
+            errors=tuple(self._told_at_end.lines(self._counts, exit_status.description)),
             ended=self.now(),
         )
         self.ledger.finish_step(record.id, execution, lease=self.leadership.lease)
         self.observers.tell(self.observers.step_finished, execution=execution)
         return execution
-
-
-def _exit_code(stop: BaseException, status: BatchStatus) -> str:
-    if isinstance(stop, TransientError):
-        return "UNAVAILABLE"
-    if isinstance(stop, LedgerError):
-        return "LEDGER"
-    if isinstance(stop, LimitExceededError):
-        return "GUARD"
-    return "INVARIANT" if isinstance(stop, InvariantError) else status.value
-
-
-def in_words(error: BaseException) -> str:
-    """An exception for people: errors made for them as they are, others with their type."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    made_for_people = isinstance(error, ContraflowError | ConnectorError) and str(error)
-    return str(error) if made_for_people else f"{type(error).__name__}: {error}".removesuffix(": ")
