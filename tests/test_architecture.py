@@ -25,6 +25,8 @@ FLOORS: dict[str, int] = {
     "check": 5,
     "reviews": 5,
     "json_schema": 5,
+    "forgetting": 5,
+    "relinking": 5,
     "accepting": 5,
     "drift": 5,
     "explain": 5,

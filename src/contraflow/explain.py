@@ -105,14 +105,14 @@ def explain(project: Project, subject: str, id: Any, *, show_values: bool = Fals
         LedgerError: The ledger cannot be opened.
     """
     places = []
-    for job, step in _steps(project, subject):
+    for job, step in steps_of(project, subject):
         with job.open_resource() as resource:
             (key,) = project.item_keys(job.integration, job.name, step.key, [id])
             places.append(_Explainer(project, job, step, resource, show_values=show_values).place(key))
     return Explanation(subject=subject, id=str(id), places=tuple(places))
 
 
-def _steps(project: Project, subject: str) -> Sequence[tuple[RunnableJob, RunnableStep]]:
+def steps_of(project: Project, subject: str) -> Sequence[tuple[RunnableJob, RunnableStep]]:
     """The item steps that are meant."""
     config = project.config
     name, *narrower = subject.split("/")

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
     from contraflow.engine.stopping import StopRequest
     from contraflow.explain import Explanation
+    from contraflow.forgetting import Forgotten
     from contraflow.ledger import DeadLetter, Ledger
     from contraflow.plans import Plan
+    from contraflow.relinking import Relinked
     from contraflow.reviews import ConflictView
     from contraflow.source import Source
 
@@ -403,6 +405,40 @@ class Project(Records):
             self.ledger().retry_dead_letters([letter.id for letter in group])
             ids = [letter.key for letter in group]
             yield self.sync(integration, job=job, steps=(step,), ids=ids, wait=wait, stop=stop)
+
+    def forget(
+        self,
+        entity: str,
+        id: Any,  # noqa: A002 - what people call it
+        *,
+        dry_run: bool = False,
+        wait: bool = False,
+        stop: StopRequest | None = None,
+    ) -> Forgotten:
+        """Remove or anonymise a record in every remote that has it, and in the ledger (:mod:`contraflow.forgetting`)."""
+        from contraflow.forgetting import forget
+
+        return forget(self, entity, id, now=self._now, dry_run=dry_run, wait=wait, stop=stop)
+
+    def allow_again(self, entity: str, id: Any) -> int:  # noqa: A002
+        """Let a forgotten record be sent again; in how many steps it was forgotten."""
+        from contraflow.forgetting import allow_again
+
+        return allow_again(self, entity, id, now=self._now)
+
+    def relink(
+        self,
+        integration: str,
+        id: Any,  # noqa: A002
+        remote_id: str,
+        *,
+        job: str | None = None,
+        step: str | None = None,
+    ) -> Relinked:
+        """Link an item to another record of its remote; the next run sends it there (:mod:`contraflow.relinking`)."""
+        from contraflow.relinking import relink
+
+        return relink(self, integration, id, remote_id, now=self._now, job=job, step=step)
 
     def conflicts(self, *, integration: str | None = None, limit: int = 100) -> Sequence[ConflictView]:
         """The records that somebody changed at the remote and that wait for a decision (:mod:`contraflow.reviews`)."""

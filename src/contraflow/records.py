@@ -15,6 +15,7 @@ from contraflow_hookspecs import BatchStatus, JobExecution, Key
 if TYPE_CHECKING:
     from contraflow.engine.stopping import StopRequest
     from contraflow.ledger import DeadLetter, ItemRef, LeaseState, Ledger, Request, Verdict
+    from contraflow.ledger.forgetting import BegunForgetting
 
 _SHOWN: tuple[Literal["deferred", "in_doubt", "conflict", "gone"], ...] = ("deferred", "in_doubt", "conflict", "gone")
 
@@ -105,6 +106,11 @@ class Records(abc.ABC):
         """Requests to synchronise that came while the job was running, and wait for its end; oldest first."""
         ledger = self.existing_ledger()
         return ledger.requests(integration=integration) if ledger else []
+
+    def begun_forgettings(self) -> Sequence[BegunForgetting]:
+        """Records that are to be forgotten, and are not everywhere yet."""
+        ledger = self.existing_ledger()
+        return ledger.begun_forgettings() if ledger else []
 
     def stop(self, integration: str, job: str) -> LeaseState | None:
         """Ask the process that runs a job to stop after the chunk in hand. It notices within seconds.

@@ -36,6 +36,8 @@ COMMANDS = (
     "drift",
     "conformance",
     "explain",
+    "relink",
+    "forget",
 )
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

@@ -205,6 +205,7 @@ class ItemLoop:
             owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, options.batch_size),
             parents=self.parents,
             page_size=options.batch_size,
+            forgotten=self.ledger.forgotten(self.record.stream_id),
         )
         self._waiting = WaitingItems(
             preparation=self._preparation,

@@ -77,6 +77,7 @@ def look(
         can_delete=job.capabilities.delete,
         filtered=filtered,
         explain=explain,
+        forgotten=None if ledger is None or stream_id is None else ledger.forgotten(stream_id),
     )
     if ledger is None:
         with closing(iter(preparation)) as items:

@@ -27,6 +27,7 @@ DELETED = "deleted"
 ARCHIVED = "archived"
 """The same of one that is to be archived."""
 
+_FORGOTTEN = Skip(reason="it was forgotten, by contraflow forget", code="forgotten")
 _MOST_CONSECUTIVE_FAILURES = 20
 _MOST_WAITS = 5
 NO_KEY = ("?",)
@@ -87,6 +88,7 @@ class Preparation:
         owed: Pages of keys that are to be read by id behind all else.
         parents: Finds the parents of items; ``None`` if they have none.
         page_size: Items whose parents are looked up at once.
+        forgotten: Tells of a key's canonical text whether its item is not to be sent any more; ``None`` if none is.
     """
 
     read: Callable[..., Any]
@@ -102,6 +104,7 @@ class Preparation:
     owed: Callable[[], Iterable[Sequence[Key]]] = tuple
     parents: Parents | None = None
     page_size: int = 100
+    forgotten: Callable[[str], bool] | None = None
     items_read: int = 0
     waits: list[str] = attrs.field(factory=list, init=False)
     """Some of the items that wait for others, with the reason."""
@@ -228,13 +231,13 @@ class Preparation:
             if self.removal is Removal.DELETE and not self.can_delete:
                 return _rejected(key, "the connector declares that its remote cannot delete", "delete")
             return removal(key, key_text, self.removal)
+        if self.forgotten is not None and self.forgotten(key_text):
+            return self._left_out(item, key_text, _FORGOTTEN)
         try:
             payload = self.process(item=item, context=self.context)
             if type(payload) is Skip:
-                if self.filtered is not None:
-                    self.filtered(item=item, skip=payload, context=self.context)
                 self._failures = 0
-                return Prepared(key, key_text, Operation.UPSERT, None, "", None)
+                return self._left_out(item, key_text, payload)
             if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
             data, is_plain = canonical_form(payload)
@@ -260,6 +263,11 @@ class Preparation:
             return self._tripped(item, key_text, error)
         self._failures = 0
         return prepared
+
+    def _left_out(self, item: Item, key_text: str, skip: Skip) -> Prepared:
+        if self.filtered is not None:
+            self.filtered(item=item, skip=skip, context=self.context)
+        return Prepared(item.key, key_text, Operation.UPSERT, None, "", None)
 
     def _tripped(self, item: Item, key_text: str, error: Exception) -> Prepared:
         key = item.key

@@ -94,6 +94,7 @@ class Rehearsal:
             owed=partial(owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size),
             parents=self.parents,
             page_size=self.options.batch_size,
+            forgotten=self.ledger.forgotten(self.stream_id),
         )
         memory = Memory(self.ledger.id)
         comparison = (Comparison if self.plan is None else partial(PlannedComparison, plan=self.plan))(

@@ -14,6 +14,7 @@ from contraflow.ledger import conflicts, dead_letters, history, intents, leases,
 from contraflow.ledger.approving import Approving
 from contraflow.ledger.auditing import Auditing
 from contraflow.ledger.explaining import Explaining
+from contraflow.ledger.forgetting import Forgetting
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.reach import Reach
 from contraflow.ledger.records import AWAY, Intent, IntentItem, ItemState, KnownKey, Lease, Settlement, StepRecord
@@ -25,7 +26,7 @@ from contraflow.ledger.witness import Sighting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditing, Explaining):
+class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditing, Explaining, Forgetting):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the

@@ -352,3 +352,20 @@ plan = Table(
     Column("begun", UtcDateTime, nullable=False),
     Column("execution_id", _BIG),  # that carried it out to its end
 )
+
+# Records that are to be forgotten and are not everywhere yet.
+forgetting = Table(
+    "cf_forgetting",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("begun", UtcDateTime, nullable=False),
+)
+
+# Digests of the keys of items that are forgotten: all that is left of them.
+forgotten = Table(
+    "cf_forgotten",
+    metadata,
+    Column("stream_id", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+)

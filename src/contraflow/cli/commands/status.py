@@ -16,6 +16,7 @@ from contraflow.escaping import one_line
 if TYPE_CHECKING:
     from contraflow.engine.promise import Promise
     from contraflow.ledger import Request
+    from contraflow.ledger.forgetting import BegunForgetting
     from contraflow.project import Project
     from contraflow.records import ItemOverview, RunningJob
     from contraflow_hookspecs import JobExecution
@@ -42,6 +43,7 @@ def command(state: State, integration: str | None, limit: int, as_json: bool) ->
         requests = project.requests(integration=integration)
         overview = project.items(integration=integration)
         letters = sum(1 for _ in project.all_dead_letters(integration=integration))
+        begun = project.begun_forgettings()
         promises = {(each.integration, each.job, each.step): _promise(project, each) for each in overview}
     if as_json:
         print_json(
@@ -52,9 +54,11 @@ def command(state: State, integration: str | None, limit: int, as_json: bool) ->
                 "requests": [each._asdict() for each in requests],
                 "items": overview,
                 "dead_letters": letters,
+                "forgetting": [each._asdict() for each in begun],
             }
         )
         return
+    _print_begun(begun)
     if not executions:
         click.echo("Nothing has run yet. `contraflow sync INTEGRATION` runs it.")
         return
@@ -156,6 +160,14 @@ def _print_items(overview: Sequence[ItemOverview], promises: Mapping[tuple[str, 
         state = each.status.replace("_", " ")
         click.echo(one_line(f"{each.integration}, {each.step}: {state}: {shown}{more}"))
         click.echo(f"  {_what_happens(each, promises[each.integration, each.job, each.step])}")
+
+
+def _print_begun(begun: Sequence[BegunForgetting]) -> None:
+    from contraflow.ledger import display_key
+
+    for each in begun:
+        record = f"{each.entity} {display_key(each.key)}"
+        click.echo(one_line(f"{record} is not forgotten everywhere: call contraflow forget {record} again."))
 
 
 def _what_happens(item: ItemOverview, promise: Promise | None) -> str:

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _add_approvals()
     _add_conflicts()
     _add_plans()
+    _add_forgetting()
 
 
 def _widen_items() -> None:
@@ -122,4 +123,20 @@ def _add_plans() -> None:
         sa.Column("begun", sa.DateTime(timezone=True), nullable=False),
         sa.Column("execution_id", _BIG),
         sa.PrimaryKeyConstraint("digest", name="pk_cf_plan"),
+    )
+
+
+def _add_forgetting() -> None:
+    op.create_table(
+        "cf_forgetting",
+        sa.Column("entity", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("begun", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("entity", "key", name="pk_cf_forgetting"),
+    )
+    op.create_table(
+        "cf_forgotten",
+        sa.Column("stream_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("stream_id", "digest", name="pk_cf_forgotten"),
     )

@@ -1,0 +1,226 @@
+"""A record is forgotten in every remote that has it and in the ledger, and stays away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contraflow.errors import ConfigError
+from contraflow.project import Project
+from contraflow_hookspecs import (
+    Capabilities,
+    Change,
+    Deferred,
+    ExportJob,
+    Idempotency,
+    Item,
+    Operation,
+    Rejected,
+    StepContext,
+    WriteResult,
+    Written,
+    hookimpl,
+)
+
+MARK = "Zaphod-Marker"
+
+
+class Remote:
+    """A connector whose remote is a mapping; ``away`` makes it unavailable."""
+
+    def __init__(self, name: str, *, delete: bool) -> None:
+        self.name, self.delete = name, delete
+        self.held: dict[str, Mapping[str, Any]] = {}
+        self.away = False
+
+    @hookimpl
+    def provide_export_job(self) -> ExportJob:
+        services = {"reader": "entity.all", "processor": self.name, "writer": self.name}
+        parameters = {"entity": "customer", "remember": "payload", "attempts": 1}
+        return ExportJob(
+            name=f"{self.name}_job",
+            capabilities=Capabilities(idempotency=Idempotency.UPSERT, delete=self.delete),
+            definition={f"{self.name}_job": {"steps": {"customers": {"services": services, "parameters": parameters}}}},
+        )
+
+    @hookimpl
+    def process_item(self, item: Item, context: StepContext) -> Mapping[str, Any]:
+        return {"name": item.data["name"]}
+
+    @hookimpl
+    def write_items(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+        return [self._write(change) for change in items]
+
+    def _write(self, change: Change) -> WriteResult:
+        if self.away:
+            return Deferred(key=change.key, reason="away")
+        if "refused" in str(change.payload):
+            return Rejected(key=change.key, code="no", reason="refused")
+        if change.operation is Operation.DELETE:
+            self.held.pop(str(change.remote_id), None)
+        else:
+            self.held[f"{self.name}-{change.key[0]}"] = dict(change.payload)
+        return Written(key=change.key, remote_id=f"{self.name}-{change.key[0]}")
+
+
+class Anonymising(Remote):
+    """One that cannot delete, and can forget."""
+
+    @hookimpl
+    def forget_items(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+        if self.away:
+            return [Deferred(key=change.key, reason="away") for change in items]
+        for change in items:
+            self.held[str(change.remote_id)] = {"name": "forgotten"}
+        return [Written(key=change.key) for change in items]
+
+
+@pytest.fixture
+def remotes() -> dict[str, Remote]:
+    return {"first": Remote("first", delete=True), "second": Anonymising("second", delete=False)}
+
+
+@pytest.fixture
+def project(contraflow_project: Any, source: Any, remotes: dict[str, Remote]) -> Any:
+    source.fill("customer", {"id": 1, "name": MARK}, {"id": 2, "name": "Bo"})
+    for name, remote in remotes.items():
+        contraflow_project.connect(remote, name=name)
+    return contraflow_project
+
+
+@pytest.fixture
+def opened(project: Any) -> Iterator[Callable[[], Project]]:
+    """The project as a new process opens it."""
+    found: list[Project] = []
+
+    def open_again() -> Project:
+        found.append(project.load())
+        return found[-1]
+
+    yield open_again
+    for each in found:
+        each.close()
+
+
+def sync(opened: Project, *names: str, **options: Any) -> None:
+    for name in names or ("first", "second"):
+        opened.sync(name, **options)
+
+
+def ledger_bytes(project: Any) -> bytes:
+    return b"".join(path.read_bytes() for path in Path(project.directory).glob("*.db*") if "source" not in path.name)
+
+
+def test_every_remote_and_the_ledger_forget(project: Any, opened: Any, remotes: dict[str, Remote]) -> None:
+    here = opened()
+    sync(here)
+    here.sync("first", ids=[1])
+    assert MARK.encode() in ledger_bytes(project)  # the payload is remembered
+    found = here.forget("customer", 1)
+    assert found.done
+    assert found.in_source is True
+    assert [(place.integration, place.what) for place in found.places] == [("first", "delete"), ("second", "forget")]
+    assert remotes["first"].held == {"first-2": {"name": "Bo"}}
+    assert remotes["second"].held["second-1"] == {"name": "forgotten"}
+    here.close()
+    assert MARK.encode() not in ledger_bytes(project)
+    again = opened()
+    assert again.begun_forgettings() == []
+
+
+def test_no_later_run_sends_it_again_unless_it_is_allowed(opened: Any, remotes: dict[str, Remote]) -> None:
+    here = opened()
+    sync(here)
+    here.forget("customer", 1)
+    for options in ({}, {"ids": [1]}, {"force": True, "everything": True}):
+        execution = here.sync("first", **options)
+        assert execution.counts["filtered"] == 1
+    assert "first-1" not in remotes["first"].held
+    with here.plan("first") as plan:
+        assert plan.steps[0].counts["filtered"] == 1
+    (place,) = (each for each in here.explain("customer", 1).places if each.integration == "first")
+    assert "forgotten" in place.why
+    assert here.allow_again("customer", 1) == 2
+    sync(here)
+    assert remotes["first"].held["first-1"] == {"name": MARK}
+
+
+def test_who_was_interrupted_calls_it_again(opened: Any, remotes: dict[str, Remote]) -> None:
+    here = opened()
+    sync(here)
+    remotes["second"].away = True
+    found = here.forget("customer", 1)
+    assert not found.done
+    assert [(place.done, place.trouble) for place in found.places] == [(True, ""), (False, "away")]
+    assert [each.key for each in here.begun_forgettings()] == [(1,)]
+    remotes["second"].away = False
+    found = opened().forget("customer", 1)
+    assert found.done
+    assert [place.integration for place in found.places] == ["second"]
+    assert here.begun_forgettings() == []
+
+
+def test_a_process_that_died_before_the_last_line_is_finished_by_the_next(opened: Any) -> None:
+    here = opened()
+    sync(here)
+    here.forget("customer", 1)
+    here.ledger().begin_forgetting("customer", "[1]")
+    assert here.forget("customer", 1).places == ()
+    assert here.begun_forgettings() == []
+
+
+def test_what_cannot_be_removed_is_refused_before_anything_is_done(
+    project: Any, opened: Any, remotes: dict[str, Remote]
+) -> None:
+    project.connect(Remote("third", delete=False), name="third")
+    here = opened()
+    sync(here, "first", "second", "third")
+    with pytest.raises(
+        ConfigError, match="third, third_job, customers: 1: its connector can neither forget nor delete"
+    ):
+        here.forget("customer", 1)
+    assert "first-1" in remotes["first"].held
+    assert here.begun_forgettings() == []
+
+
+def test_a_dry_run_does_nothing(opened: Any, remotes: dict[str, Remote]) -> None:
+    here = opened()
+    sync(here)
+    found = here.forget("customer", 1, dry_run=True)
+    assert [place.what for place in found.places] == ["delete", "forget"]
+    assert not found.done
+    assert "first-1" in remotes["first"].held
+
+
+def test_dead_letters_and_reasons_go_too(opened: Any, source: Any) -> None:
+    source.fill("customer", {"id": 3, "name": "refused"})
+    here = opened()
+    here.sync("first")
+    assert [letter.key for letter in here.dead_letters()] == [(3,)]
+    assert here.forget("customer", 3).done
+    assert here.dead_letters() == []
+    assert not any(error.startswith("3: ") for execution in here.executions() for error in execution.errors)
+
+
+def test_a_record_is_linked_to_another_one(opened: Any, remotes: dict[str, Remote]) -> None:
+    here = opened()
+    sync(here)
+    linked = here.relink("first", 1, "first-2")
+    assert (linked.before, linked.others) == ("first-1", ((2,),))
+    (place,) = (each for each in here.explain("customer", 1).places if each.integration == "first")
+    assert (place.remote_id, place.due) == ("first-2", True)
+    assert here.sync("first").counts["written"] == 1
+
+
+def test_what_cannot_be_linked_is_refused(opened: Any) -> None:
+    here = opened()
+    with pytest.raises(ConfigError, match="has never run into 'first'"):
+        here.relink("first", 1, "first-2")
+    sync(here)
+    with pytest.raises(ConfigError, match="did you mean 'customers'"):
+        here.relink("first", 1, "first-2", step="customer")
+    with pytest.raises(ConfigError, match="the remote id is empty"):
+        here.relink("first", 1, " ")
