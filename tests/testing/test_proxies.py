@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -39,6 +40,30 @@ def test_what_is_well_passes_unchanged(proxy, client, fault_remote):
     assert client.put("/records/2", content=iter([b'{"id"', b": 2}"])).status_code == 201  # in chunks
     assert fault_remote.state()["b/2"]["payload"] == {"id": 2}
     assert proxy.requests == 3
+
+
+@pytest.mark.parametrize("method", ["REPORT", "PROPFIND", "MKCALENDAR"])
+def test_methods_that_few_remotes_know_are_passed_on(method):
+    class Remote(BaseHTTPRequestHandler):
+        def answer(self):
+            body = f"{self.command} {self.rfile.read(int(self.headers['Content-Length'])).decode()}".encode()
+            self.send_response(207)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    setattr(Remote, f"do_{method}", Remote.answer)
+    with HTTPServer(("127.0.0.1", 0), Remote) as server:
+        server.timeout = 5
+        serving = threading.Thread(target=server.handle_request)
+        serving.start()
+        with FaultProxy(f"http://127.0.0.1:{server.server_port}", concerns=is_write) as proxy:
+            answer = httpx.request(method, f"{proxy.url}/book/", content="<d:prop/>", trust_env=False)
+        serving.join()
+    assert (answer.status_code, answer.text) == (207, f"{method} <d:prop/>")
 
 
 def test_faults_are_for_writes_and_as_often_as_they_should(proxy, client):

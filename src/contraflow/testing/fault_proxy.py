@@ -215,17 +215,23 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                 case _:
                     self._send(proxy.answer(fault))
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _do  # noqa: N815 - http.server's names
-
     return Handler
 
 
 class _Quiet(BaseHTTPRequestHandler):
-    """Reads a request, sends an answer, logs nothing."""
+    """Reads a request of any method, sends an answer, logs nothing."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 65536
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("do_"):  # where http.server looks for a method: WebDAV, for one, has many of its own
+            return self._do
+        raise AttributeError(name)
+
+    def _do(self) -> None:
+        raise NotImplementedError
 
     def _request(self) -> Request:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -264,7 +270,5 @@ def _foreign_handler(seen: list[Request]) -> type[BaseHTTPRequestHandler]:
         def _do(self) -> None:
             seen.append(self._request())
             self._send(_Answer(status=200, body=b"{}", headers=[("Content-Type", "application/json")]))
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _do  # noqa: N815 - as above
 
     return Handler

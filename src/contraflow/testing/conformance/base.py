@@ -17,6 +17,9 @@ from contraflow.testing.faults import FaultInjector, Request
 from contraflow.testing.tcp_proxy import TcpProxy
 from contraflow_hookspecs import Key
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "QUERY", "REPORT", "SEARCH", "TRACE"})
+"""The methods that are registered as safe."""
+
 
 class ConformanceBase:
     """Override ``connector``, ``settings``, ``entity`` and ``remote``; the rest where the defaults do not fit."""
@@ -88,8 +91,8 @@ class ConformanceBase:
         return {**entity, field: f"{entity[field]} {round}"[-200:]}
 
     def is_write(self, request: Request) -> bool:
-        """Whether a request is one that writes: faults are for those. By default all but GET, HEAD and OPTIONS."""
-        return request.method not in ("GET", "HEAD", "OPTIONS")
+        """Whether a request is one that writes: faults are for those. By default all but the methods that only read."""
+        return request.method not in _READING
 
     def same(self, sent: Any, held: Any) -> bool:
         """Whether a value that the remote holds is the one that was sent."""
