@@ -205,3 +205,20 @@ def test_a_run_of_pytest_that_needs_nothing_of_it_imports_nothing_of_it(tmp_path
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+class Brings(Greeter):
+    """A connector that brings the definition of its job."""
+
+    @hookimpl
+    def provide_export_job(self):
+        services = {"reader": "entity.all", "processor": "brings", "writer": "brings"}
+        step = {"services": services, "parameters": {"entity": "customer", "batch_size": 1}}
+        return ExportJob(name="brought", settings=Settings, definition={"brought": {"steps": {"customers": step}}})
+
+
+def test_parameters_are_for_jobs_that_the_connector_brings_too(source, connector, run_job, recorder):
+    source.fill("customer", ANA, BO)
+    connector(Brings(), name="brings", parameters={"batch_size": 2})
+    assert run_job().counts["written"] == 2
+    assert len(recorder.of("write_items")) == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import yaml
 
-from contraflow.config import load_configuration
+from contraflow.config import JobDefinition, load_configuration
 from contraflow.plugins import Plugins
 from contraflow.project import Project, utc_now
 from contraflow_hookspecs import ExportJob, JobExecution
@@ -81,7 +81,7 @@ class TemporaryProject:
             connector: The plugin.
             name: Its name; by default its module's.
             settings: The integration's.
-            parameters: Of each step of a job that is made here.
+            parameters: Of each step of its jobs, over what is said there; not of a job that :meth:`define` defines.
 
         Returns:
             The name.
@@ -108,7 +108,9 @@ class TemporaryProject:
         for recorder in self._recorders:
             recorder.listen(plugins)
         self._write(plugins)
-        project = Project(load_configuration(self.directory), plugins=plugins, now=self.now)
+        written = load_configuration(self.directory)
+        configuration = attrs.evolve(written, jobs={**self._brought_jobs(plugins), **written.jobs})
+        project = Project(configuration, plugins=plugins, now=self.now)
         self._opened.append(project)
         return project
 
@@ -160,6 +162,20 @@ class TemporaryProject:
         _merge(project, self.configuration)
         text = yaml.safe_dump(project, sort_keys=False, allow_unicode=True)
         (self.directory / "contraflow.yaml").write_text(text, encoding="utf-8")
+
+    def _brought_jobs(self, plugins: Plugins) -> dict[str, JobDefinition]:
+        """The jobs that connectors bring, of those whose integration has parameters for them."""
+        brought: dict[str, JobDefinition] = {}
+        for name, integration in self._integrations.items():
+            if not (parameters := integration["parameters"]):
+                continue
+            for job in plugins.export_jobs(name):
+                for each, definition in plugins.definitions(name, job).items():
+                    steps = [
+                        attrs.evolve(step, parameters={**step.parameters, **parameters}) for step in definition.steps
+                    ]
+                    brought[each] = attrs.evolve(definition, steps=tuple(steps))
+        return brought
 
     def _made_jobs(self, plugins: Plugins) -> dict[str, Any]:
         made: dict[str, Any] = {}
