@@ -29,7 +29,8 @@ class Idempotency(enum.Enum):
     KEY = "key"
     """The remote recognises ``Change.idempotency_key`` and carries the change out once."""
     VERSIONED = "versioned"
-    """The remote refuses a change made against an older version than it holds (``If-Match``, a version column)."""
+    """The remote refuses a change made against an older version than it holds (``If-Match``, a version column), and no
+    version comes back: one that is a digest of the content does."""
     UPSERT = "upsert"
     """The remote ends in the same state."""
     NONE = "none"
