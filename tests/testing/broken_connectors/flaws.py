@@ -825,6 +825,26 @@ class OverwritesNewerVersions(Versions):
         return {}
 
 
+@broken("test_an_old_version_is_refused")
+class TakesTheContentForTheVersion(Versions):
+    """Takes a digest of the content for the version."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.newest: dict[str, str] = {}
+
+    def headers(self, change: Change) -> dict[str, str]:
+        return {} if change.remote_version is None else {"If-Match": self.newest[change.remote_version]}
+
+    def result(self, change: Change, entry: Mapping[str, Any]) -> WriteResult:
+        result = super().result(change, entry)
+        if not isinstance(result, Written) or result.remote_version is None:
+            return result
+        digest = repr(sorted(change.payload.items()))
+        self.newest[digest] = result.remote_version
+        return attrs.evolve(result, remote_version=digest)
+
+
 @broken("test_a_second_sending_leaves_the_same_state")
 class DoublesWhatIsSentTwice(Confirm):
     """Declares upserts to a remote that makes a second record."""

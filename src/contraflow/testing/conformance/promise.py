@@ -39,7 +39,8 @@ class PromiseChecks(ConformanceBase):
         self._holds(late_repetition(self, bench))
 
     def test_an_old_version_is_refused(self, bench: Bench) -> None:
-        """Class A by version: a change made against an older version than the remote holds is refused."""
+        """Class A by version: a change made against an older version than the remote holds is refused, also when the old
+        content is back."""
         self._declared(bench, Idempotency.VERSIONED)
         self._holds(old_version_refused(self, bench))
 
@@ -231,6 +232,14 @@ def old_version_refused(suite: ConformanceBase, bench: Bench) -> Shown:
     bench.written([newer])
     outcome = bench.write([stale])
     refused = outcome.word(item.key) in ("conflict", "rejected") and bench.holds(newer)
+    if refused:
+        back = bench.change(item)
+        bench.written([back])
+        late = bench.write([stale]).word(item.key)
+        if late not in ("conflict", "rejected") or not bench.holds(back):
+            return Shown(
+                good=False, words="a version came back with its content, and an old change against it was written"
+            )
     return _shown(
         refused,
         "a change against an old version was refused",
