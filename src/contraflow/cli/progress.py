@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from contraflow.escaping import one_line
-from contraflow_hookspecs import Key, StepContext, StepExecution, WriteResult, hookimpl
+from contraflow_hookspecs import JobExecution, Key, StepContext, StepExecution, WriteResult, hookimpl
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -118,6 +118,7 @@ class BarProgress:
     @hookimpl
     def step_started(self, execution: StepExecution) -> None:
         """Add a bar."""
+        self._progress.start()
         self._task = self._progress.add_task(one_line(execution.step), total=execution.total, rate="", outcomes="")
 
     @hookimpl
@@ -129,6 +130,14 @@ class BarProgress:
     def step_finished(self, execution: StepExecution) -> None:
         """Bring the bar to where the step ended."""
         self._update(execution)
+
+    @hookimpl
+    def job_finished(self, execution: JobExecution) -> None:
+        """Leave the bars as they are: what is printed next stands below them, and another job begins with none."""
+        self._progress.stop()
+        for task in self._progress.task_ids:
+            self._progress.remove_task(task)
+        self._task = None
 
     def _update(self, execution: StepExecution) -> None:
         if self._task is None:
