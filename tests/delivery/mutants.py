@@ -180,7 +180,8 @@ def _anybody_may(original: Any, *arguments: Any, **named: Any) -> None:
 
 _ONCE_MORE = frozenset({Kind.DOUBLED})
 _ANSWER_LOST = {"fault": "reset_after", "requests": [1]}
-_LATE = {"fault": "delay_before", "seconds": 0.4, "requests": [1]}
+_LATE = {"fault": "delay_before", "seconds": 2.0, "requests": [1]}
+"""Later than a busy machine begins the next life."""
 
 _ALL = (
     Mutant(
@@ -243,14 +244,14 @@ _ALL = (
         name="no quiesce",
         what="recovery does not wait until no request can still arrive",
         patches={"contraflow.engine.recovery:Recovery._quiesce": _no_quiesce},
-        scenario=Scenario(delivery_class="C", point="P7", rules=[_LATE]),
+        scenario=Scenario(delivery_class="C", point="P7", rules=[_LATE], lifetime=2.5),
         caught_as=_ONCE_MORE,
     ),
     Mutant(
         name="no quiesce, upsert",
         what="the same where a late request overwrites a newer one",
         patches={"contraflow.engine.recovery:Recovery._quiesce": _no_quiesce},
-        scenario=Scenario(delivery_class="B", point="P7", rules=[_LATE], changes_after=1),
+        scenario=Scenario(delivery_class="B", point="P7", rules=[_LATE], changes_after=1, lifetime=2.5),
         caught_as=frozenset({Kind.STALE}),
     ),
     Mutant(

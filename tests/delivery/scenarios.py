@@ -30,6 +30,8 @@ class Scenario:
     again: str = ""
     """Where the third life dies, which finds what the second left."""
     records: int = 3
+    lifetime: float = 0.6
+    """How long the remote may take to carry out a request."""
 
     @property
     def workers(self) -> int:
@@ -47,7 +49,7 @@ class Scenario:
             updates=self.records,
             inserts=0,
             timeout=0.5,
-            lifetime=0.6,
+            lifetime=self.lifetime,
             parameters={},
         )
 
