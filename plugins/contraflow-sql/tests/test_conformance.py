@@ -46,6 +46,7 @@ class Rows:
 
 class Conformance(ConnectorConformance):
     mode: ClassVar[str] = "upsert"
+    more: ClassVar[Mapping[str, Any]] = {}
 
     @pytest.fixture
     def warehouse(self, sqlite: Any) -> Any:
@@ -61,7 +62,7 @@ class Conformance(ConnectorConformance):
 
     @pytest.fixture
     def settings(self, warehouse: Any, table: sa.Table) -> Mapping[str, Any]:
-        tables = {"contact": {"table": "contacts", "mode": self.mode, "key": {"contact_no": 1}}}
+        tables = {"contact": {"table": "contacts", "mode": self.mode, "key": {"contact_no": 1}, **self.more}}
         return {"url": warehouse.url, "tables": tables, "lock_timeout": 2, "connect_timeout": 2}
 
     @pytest.fixture
@@ -84,6 +85,16 @@ class Conformance(ConnectorConformance):
 
 class TestSqlite(Conformance):
     """Class B, without a network."""
+
+
+class TestSqliteFinds(Conformance):
+    """Class B: rows are found by a natural key, put away and made anonymous."""
+
+    more: ClassVar = {
+        "find": ["mail"],
+        "archive": {"points": -1},
+        "forget": {"name": None, "mail": "forgotten", "balance": None, "seen": None, "points": 0},
+    }
 
 
 class TestSqliteCreates(Conformance):

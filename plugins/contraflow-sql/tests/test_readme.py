@@ -24,7 +24,7 @@ def test_the_example_is_structured():
     settings = {**example(), "url": "postgresql://sync:secret@db.example/warehouse"}
     structured = cattrs.Converter(forbid_extra_keys=True).structure(settings, SqlSettings)
     assert structured.schema == "crm"
-    assert [table.mode for table in structured.tables.values()] == [Mode.UPSERT, Mode.CREATE]
+    assert [table.mode for table in structured.tables.values()] == [Mode.UPSERT, Mode.CREATE, Mode.UPSERT]
     assert "secret" not in repr(structured)
 
 
@@ -32,6 +32,8 @@ def test_the_example_runs(warehouse):
     warehouse.execute(
         "CREATE TABLE contacts (contact_no INTEGER PRIMARY KEY, email TEXT, name TEXT, country TEXT)",
         "CREATE TABLE deals (id INTEGER PRIMARY KEY, total NUMERIC(10, 2))",
+        "CREATE TABLE members (member_no INTEGER PRIMARY KEY, email VARCHAR(99), name VARCHAR(99), active BOOLEAN)",
+        "INSERT INTO members VALUES (9, 'bo@x', 'Bo', true)",
     )
     entity = {"Email": "a@x", "FirstName": "Ana", "address": {"country": {"name": "Česko"}}}
     with warehouse.step(example()["tables"], parameters={"entity": "customer"}) as context:
@@ -44,6 +46,20 @@ def test_the_example_runs(warehouse):
         (deleted,) = contraflow_sql.write_items(items=gone, context=context)
     assert isinstance(written, Written)
     assert isinstance(deleted, Written)
+
+
+def test_a_member_of_the_example_is_found_put_away_and_forgotten(warehouse):
+    test_the_example_runs(warehouse)
+    with warehouse.step(example()["tables"], parameters={"entity": "member"}) as context:
+        (found,) = contraflow_sql.find_items(items=[Change(key=(1,), payload={"email": "bo@x"})], context=context)
+        gone = [Change(key=(1,), operation=Operation.DELETE, remote_id=found.remote_id)]
+        (archived,) = contraflow_sql.archive_items(items=gone, context=context)
+        (forgotten,) = contraflow_sql.forget_items(items=gone, context=context)
+        members = context.resource.target(context).table
+    assert (found.remote_id, type(archived), type(forgotten)) == ("9", Written, Written)
+    assert [(no, mail, name, bool(active)) for no, mail, name, active in warehouse.rows(members)] == [
+        (9, None, "Forgotten", False)
+    ]
 
 
 def test_every_setting_is_in_the_tables():

@@ -25,7 +25,8 @@ from contraflow_sql.confirm import confirm_chunk
 from contraflow_sql.connection import connect, driver_errors, label
 from contraflow_sql.faults import raise_fault
 from contraflow_sql.payload import build_payload
-from contraflow_sql.reading import fetch_rows, list_rows
+from contraflow_sql.putting_away import archive_chunk, forget_chunk
+from contraflow_sql.reading import fetch_rows, find_rows, list_rows
 from contraflow_sql.settings import Mode, SqlSettings, TableSettings
 from contraflow_sql.target import Database, Target, choose_target, open_database
 from contraflow_sql.writer import write_chunk
@@ -86,14 +87,25 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
 
 @hookimpl
 def check_step(context: StepContext) -> Sequence[str]:
-    """Whether the step names one of the tables; the tables themselves are checked when the database is opened."""
+    """Whether the step names one of the tables, and that says how to do what the step's parameters ask for; the tables
+    themselves are checked when the database is opened."""
     if not isinstance(context.settings, SqlSettings):
         return [_FOREIGN.format(context.step, context.integration)]
     try:
-        choose_target(context.settings.tables, context)
+        table = choose_target(context.settings.tables, context)
     except SystemicError as error:
         return [str(error)]
-    return []
+    given = context.parameters
+    lacking = []
+    if table.find is None and str(given.get("adopt")).lower() in ("true", "1"):
+        lacking.append("'adopt' needs to look for rows, and the table's settings have no 'find'")
+    if table.archive is None:
+        lacking += [
+            f"'{name}' needs to put rows away, and the table's settings have no 'archive'"
+            for name in ("deletions", "filtered", "missing")
+            if given.get(name) == "archive"
+        ]
+    return lacking
 
 
 @hookimpl
@@ -136,6 +148,27 @@ def fetch_items(items: Sequence[Change], context: StepContext) -> Sequence[Remot
     """The rows as they are now."""
     database = _database(context)
     return fetch_rows(items, database, database.target(context))
+
+
+@hookimpl
+def find_items(items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem]:
+    """Rows that are there already, by the table's ``find``."""
+    database = _database(context)
+    return find_rows(items, database, database.target(context))
+
+
+@hookimpl
+def archive_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Set the columns of the table's ``archive``."""
+    database = _database(context)
+    return archive_chunk(items, database, database.target(context))
+
+
+@hookimpl
+def forget_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Set the columns of the table's ``forget``; without one, delete the rows."""
+    database = _database(context)
+    return forget_chunk(items, database, database.target(context))
 
 
 @hookimpl

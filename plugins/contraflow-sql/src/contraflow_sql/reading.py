@@ -8,16 +8,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from contraflow_hookspecs import Change, Gone, Key, RemoteItem
+from contraflow_hookspecs import Change, Gone, Key, PermanentError, RemoteItem
 from contraflow_sql import remote_id
 from contraflow_sql.connection import connect, driver_errors, label
 from contraflow_sql.faults import raise_fault
 from contraflow_sql.rows import NoKeyError, row_key
 from contraflow_sql.statements import in_keys
 from contraflow_sql.target import Database, Target, is_generated
-from contraflow_sql.values import UnfitError
+from contraflow_sql.values import UnfitError, fit
 
 _PAGE = 500
+
+_MOST_FOUND = 6
+"""Rows of one natural key that are read: two are too many already, and a few are named to people."""
 
 
 def fetch_rows(changes: Sequence[Change], database: Database, target: Target) -> list[RemoteItem | Gone]:
@@ -45,6 +48,45 @@ def fetch_rows(changes: Sequence[Change], database: Database, target: Target) ->
         _remote_item(held[key], key, target, database, item=item) if key in held else Gone(key=item)
         for item, key in keys.items()
     ]
+
+
+def find_rows(changes: Sequence[Change], database: Database, target: Target) -> list[RemoteItem]:
+    """The rows that hold these changes' natural keys, all of each; a change with an empty one has none.
+
+    Raises:
+        TransientError: The database cannot be reached now.
+        SystemicError: It refuses us.
+        PermanentError: The settings do not say by which columns rows are found.
+    """
+    if target.find is None:
+        raise PermanentError(f"tables.{target.name} has no 'find' to look for rows by", code="not_supported")
+    engine = database.engine
+    columns = [target.table.columns[name] for name in target.find]
+    found: list[RemoteItem] = []
+    with connect(engine, read_only=True) as connection:
+        try:
+            for change in changes:
+                values = _natural_key(change, columns, engine.dialect.name)
+                if values is None:
+                    continue
+                query = sa.select(target.table).where(*(column == value for column, value in values)).limit(_MOST_FOUND)
+                for row in connection.execute(query):
+                    key = tuple(row._mapping[column] for column in target.key_columns)
+                    found.append(_remote_item(row._mapping, key, target, database, item=change.key))
+        except driver_errors(engine) as error:
+            raise_fault(error, engine.url, _doing(target, database))
+    return found
+
+
+def _natural_key(
+    change: Change, columns: Sequence[sa.Column[Any]], backend: str
+) -> list[tuple[sa.Column[Any], Any]] | None:
+    """Columns and values; ``None`` if one is empty, or is nothing that the column could hold."""
+    try:
+        values = [(column, fit(change.payload.get(column.name), column, backend)) for column in columns]
+    except UnfitError:
+        return None
+    return None if any(value in (None, "") for _, value in values) else values
 
 
 def list_rows(database: Database, target: Target) -> Generator[RemoteItem, None, None]:
@@ -109,7 +151,7 @@ def _value(value: Any, column: sa.Column[Any], backend: str) -> Any:
 
 def _is_ours(column: sa.Column[Any], target: Target) -> bool:
     if column.name in target.key:
-        return True
+        return target.find is None  # a row that was found has a key of its own
     return not is_generated(column) if target.columns is None else column.name in target.columns
 
 

@@ -101,8 +101,11 @@ def row_key(change: Change, target: Target, backend: str) -> Key:
 
     The remembered keys come last since they are of the past, and an upsert always has its key in the payload. A guess
     (the item's key columns in their order) would delete the wrong row where the target's key is another than the item's.
+    Where rows are found by a natural key it is otherwise: such a row keeps its own key, whatever the payload says.
     """
     columns = target.key_columns
+    if target.find is not None and change.remote_id is not None:
+        return remote_id.decode(change.remote_id, columns, backend)
     found: list[Any] = []
     for column in columns:
         place = position(target.key[column.name])

@@ -65,6 +65,22 @@ def _columns(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[str,
         _name(instance, attribute, source)
 
 
+def _names(instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...] | None) -> None:
+    """The columns of a natural key."""
+    if value is not None and not value:
+        raise ValueError("find: expected at least one column, found none")
+    for column in value or ():
+        _name(instance, attribute, column)
+
+
+def _constants(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[str, Any] | None) -> None:
+    """A mapping from target columns to values."""
+    if value is not None and not value:
+        raise ValueError(f"{attribute.name}: expected at least one column and its value, found none")
+    for column in value or {}:
+        _name(instance, attribute, column)
+
+
 def position(source: str | int) -> int | None:
     """The position in the item's key (counted from 1) that a ``key:`` entry names, or ``None`` if it is an attribute."""
     if isinstance(source, int):
@@ -85,6 +101,12 @@ class TableSettings:
     """Target column -> attribute of the entity (dotted). ``None``: all columns that both have."""
     mode: Mode = Mode.UPSERT
     """``upsert``, ``create`` or ``update``."""
+    find: tuple[str, ...] | None = attrs.field(default=None, validator=_names)
+    """Target columns by which a row that is there already is found. From then on it is told by its own key."""
+    archive: Mapping[str, Any] | None = attrs.field(default=None, validator=_constants)
+    """Target column -> value: what a row is set to that is put away."""
+    forget: Mapping[str, Any] | None = attrs.field(default=None, validator=_constants)
+    """Target column -> value: what a row is set to that is made anonymous. ``None``: it is deleted."""
 
     def __attrs_post_init__(self) -> None:
         twice = sorted(set(self.key or ()) & set(self.columns or ()))

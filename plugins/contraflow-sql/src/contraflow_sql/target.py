@@ -15,7 +15,7 @@ from contraflow_hookspecs import StepContext, SystemicError
 from contraflow_sql.connection import connect, driver_errors, label, open_engine
 from contraflow_sql.faults import raise_fault
 from contraflow_sql.settings import Mode, SqlSettings, TableSettings
-from contraflow_sql.values import ExactNumeric
+from contraflow_sql.values import ExactNumeric, UnfitError, fit
 
 # Their rollback does nothing, so a refused chunk would stay half written.
 _WITHOUT_TRANSACTIONS = frozenset({"MYISAM", "ARIA", "MEMORY", "CSV", "ARCHIVE", "MRG_MYISAM", "BLACKHOLE"})
@@ -35,6 +35,12 @@ class Target:
     columns: Mapping[str, str] | None
     """Target column -> attribute, or ``None`` for all that both have."""
     mode: Mode
+    find: tuple[str, ...] | None = None
+    """Columns by which rows are looked for that are there already."""
+    archive: Mapping[str, Any] | None = None
+    """Column -> value of a row that is put away."""
+    forget: Mapping[str, Any] | None = None
+    """Column -> value of a row that is made anonymous; ``None`` if it is to be deleted."""
 
     @property
     def key_columns(self) -> list[sa.Column[Any]]:
@@ -140,7 +146,24 @@ def _target(
     _check_unique(f"tables.{name}.key", set(key), table, inspector)
     if wanted.columns is not None and wanted.mode is not Mode.UPDATE:
         _check_required(f"tables.{name}.columns", {*key, *wanted.columns}, table)
-    return Target(name=name, table=table, key=key, columns=wanted.columns, mode=wanted.mode)
+    _check_columns(f"tables.{name}.find", wanted.find or (), table, writable=False)
+    unmapped = (
+        [] if wanted.columns is None else [each for each in wanted.find or () if each not in {*key, *wanted.columns}]
+    )
+    if unmapped:
+        raise SystemicError(f"tables.{name}.find: column '{unmapped[0]}' is neither in key: nor in columns:")
+    for part in ("archive", "forget"):
+        _check_constants(f"tables.{name}.{part}", getattr(wanted, part) or {}, key, table, connection.dialect.name)
+    return Target(
+        name=name,
+        table=table,
+        key=key,
+        columns=wanted.columns,
+        mode=wanted.mode,
+        find=wanted.find,
+        archive=wanted.archive,
+        forget=wanted.forget,
+    )
 
 
 def _adjust_type(inspector: Inspector, _table: sa.Table, column: Any) -> None:
@@ -163,6 +186,20 @@ def _check_columns(path: str, names: Iterable[str], table: sa.Table, *, writable
             raise SystemicError(f"{path}: no column '{name}' in table '{table.name}'{near(name, table.columns.keys())}")
         if writable and is_generated(table.columns[name]):
             raise SystemicError(f"{path}: column '{name}' of table '{table.name}' is generated and cannot be written")
+
+
+def _check_constants(path: str, values: Mapping[str, Any], key: Iterable[str], table: sa.Table, backend: str) -> None:
+    _check_columns(path, values, table, writable=True)
+    for name, value in values.items():
+        column = table.columns[name]
+        if name in key:
+            raise SystemicError(f"{path}: column '{name}' of table '{table.name}' is in the key, which tells the row")
+        if value is None and not column.nullable:
+            raise SystemicError(f"{path}: column '{name}' of table '{table.name}' must not be null; give it a value")
+        try:
+            fit(value, column, backend)
+        except UnfitError as error:
+            raise SystemicError(f"{path}.{name}: {error}") from None
 
 
 def _check_unique(path: str, key: set[str], table: sa.Table, inspector: Inspector) -> None:
