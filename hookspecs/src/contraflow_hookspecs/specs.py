@@ -259,7 +259,8 @@ def archive_items(items: Sequence[Change], context: StepContext) -> Sequence[Wri
         updated if its entity comes back.
 
     Raises:
-        Exception: As ``write_items``.
+        Exception: As ``write_items``. ``PermanentError`` with the code ``not_supported``: this step's records cannot be put
+            away, as it is configured; better said by ``check_step`` before.
 
     Example:
         >>> @hookimpl
@@ -282,7 +283,8 @@ def find_items(items: Sequence[Change], context: StepContext) -> Sequence[Remote
         all returned: such an item is rejected, as nobody can say which is meant.
 
     Raises:
-        ConnectorError: As ``write_items``; nothing is sent then.
+        ConnectorError: As ``write_items``; nothing is sent then. ``PermanentError`` with the code ``not_supported``: this
+            step's records cannot be looked for, as it is configured; better said by ``check_step`` before.
 
     Example:
         >>> @hookimpl

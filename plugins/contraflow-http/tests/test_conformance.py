@@ -139,6 +139,13 @@ class TestConfirm(Conformance):
         "delete": {"path": "/c/records/{remote_id}"},
         "read": {"path": "/c/by-key/{key}"},
         "list": {"path": "/c/records", "records": "records", "id": "remote_id"},
+        "find": {"path": "/c/by-key/{id}", "id": "remote_id", "match": {"id": "id"}},
+        "archive": {"method": "PATCH", "path": "/c/records/{remote_id}", "body": {"points": None}},
+        "forget": {
+            "method": "PATCH",
+            "path": "/c/records/{remote_id}",
+            "body": {"name": None, "balance": None, "seen": None},
+        },
     }
 
 

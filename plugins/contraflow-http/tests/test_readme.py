@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 import contraflow_http
-from contraflow_hookspecs import Change, Idempotency, Rejected, RemoteItem, Written
+from contraflow_hookspecs import Change, Idempotency, Operation, Rejected, RemoteItem, Written
 from contraflow_http import provide_export_job
 from contraflow_http import settings as declared
 from contraflow_http.errors import Outcome
@@ -25,8 +25,15 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     [
         *zip(
             EXAMPLES,
-            [Idempotency.KEY, Idempotency.UPSERT, Idempotency.UPSERT, Idempotency.NONE, Idempotency.UPSERT],
-            [None, 25, 500, 100, None],
+            [
+                Idempotency.KEY,
+                Idempotency.UPSERT,
+                Idempotency.UPSERT,
+                Idempotency.NONE,
+                Idempotency.UPSERT,
+                Idempotency.NONE,
+            ],
+            [None, 25, 500, 100, None, None],
             strict=True,
         )
     ],
@@ -40,7 +47,7 @@ def test_every_example_is_valid(structure, example, idempotency, max_batch):
     "cls",
     [
         getattr(declared, name)
-        for name in ("Settings", "Auth", "OAuth2", "Endpoint", "Batch", "Read", "Fetch", "Listing")
+        for name in ("Settings", "Auth", "OAuth2", "Endpoint", "Batch", "Read", "Fetch", "Listing", "Find", "Deed")
     ],
     ids=lambda cls: cls.__name__,
 )
@@ -72,6 +79,29 @@ def test_the_example_that_reads_back_does(remote, connect, reply):
     )
     assert listed.payload == fetched.payload
     assert remote.paths == [f"GET {path}?in_id=%221%22", f"GET {path}?_limit=100", f"GET {path}?_limit=100&_token=t"]
+
+
+def test_the_example_that_finds_archives_and_forgets_does(remote, connect, reply):
+    (example,) = [text for text in EXAMPLES if "forget:" in text]
+    context = connect(example, url=f"{remote.url}/v1")
+    remote.script(
+        reply(200, {"data": [{"id": 7, "email": "ana@example.org"}, {"id": 8, "email": "ana@example.orgs"}]}),
+        reply(200, {"data": {"id": 7}}),
+        reply(204),
+    )
+    looked_for = Change(key=(1,), payload={"email": "ana@example.org"})
+    gone = Change(key=(1,), operation=Operation.DELETE, remote_id="7")
+    (found,) = contraflow_http.find_items(items=[looked_for], context=context)
+    (archived,) = contraflow_http.archive_items(items=[gone], context=context)
+    (forgotten,) = contraflow_http.forget_items(items=[gone], context=context)
+    assert (found.key, found.remote_id) == ((1,), "7")
+    assert archived == forgotten == Written(key=(1,))
+    assert remote.paths == [
+        "GET /v1/customers?email=ana%40example.org",
+        "PATCH /v1/customers/7",
+        "POST /v1/customers/7/anonymize",
+    ]
+    assert [received.body for received in remote.received] == [b"", b'{"active":false}', b""]
 
 
 def test_every_outcome_is_described():

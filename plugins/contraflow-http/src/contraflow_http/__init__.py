@@ -7,11 +7,14 @@ This module is the plugin ``http``. Authors of connectors use :mod:`contraflow_h
 from __future__ import annotations
 
 from contraflow_http.connector import (
+    archive_items,
     check_connection,
     check_step,
     confirm_items,
     describe_parameters,
     fetch_items,
+    find_items,
+    forget_items,
     list_items,
     open_resources,
     process_item,
@@ -22,11 +25,14 @@ from contraflow_http.settings import Settings
 
 __all__ = [
     "Settings",
+    "archive_items",
     "check_connection",
     "check_step",
     "confirm_items",
     "describe_parameters",
     "fetch_items",
+    "find_items",
+    "forget_items",
     "list_items",
     "open_resources",
     "process_item",

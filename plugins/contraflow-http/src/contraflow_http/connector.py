@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
 import httpx
 
 from contraflow_hookspecs import (
@@ -14,6 +15,7 @@ from contraflow_hookspecs import (
     ExportJob,
     Gone,
     Item,
+    PermanentError,
     RemoteItem,
     StepContext,
     SystemicError,
@@ -28,7 +30,8 @@ from contraflow_http.client import open_client
 from contraflow_http.confirm import Confirmer
 from contraflow_http.errors import Outcome, connector_error, describe, outcome_of
 from contraflow_http.fields import payload_of
-from contraflow_http.reading import Reading
+from contraflow_http.needs import lacking
+from contraflow_http.reading import NOT_SUPPORTED, Reading
 from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.wire import Wire
 from contraflow_http.writer import Writer
@@ -61,9 +64,10 @@ def check_step(context: StepContext) -> Sequence[str]:
         endpoint = choose_endpoint(context)
     except SystemicError as error:
         return [str(error)]
-    if context.parameters.get("conflicts") is not None and endpoint.fetch is None and endpoint.read is None:
-        return ["'conflicts' needs to read the remote's records, and the endpoint has neither 'read' nor 'fetch'"]
-    return []
+    return [
+        f"'{name}' needs to {what}, and the endpoint has {missing}"
+        for name, what, missing in lacking(endpoint, context)
+    ]
 
 
 @hookimpl
@@ -95,7 +99,7 @@ def process_item(item: Item, context: StepContext) -> Mapping[str, Any]:
 def write_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
     """Send each change, alone or through the endpoint's batch."""
     endpoint = choose_endpoint(context)
-    return Writer(settings=context.settings, endpoint=endpoint, wire=_wire(context)).write(items)
+    return _writer(context, endpoint).write(items)
 
 
 @hookimpl
@@ -112,6 +116,32 @@ def confirm_items(items: Sequence[Change], context: StepContext) -> Sequence[Wri
 def fetch_items(items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem | Gone]:
     """The changes' records by the endpoint's ``fetch`` or ``read``."""
     return _reading(context).fetch(items)
+
+
+@hookimpl
+def find_items(items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem]:
+    """Records that the remote has already, by the endpoint's ``find``."""
+    return _reading(context).find(items)
+
+
+@hookimpl
+def archive_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Put records away, by the endpoint's ``archive``."""
+    endpoint = choose_endpoint(context)
+    if endpoint.archive is None:
+        raise PermanentError("the endpoint has no 'archive' to put records away by", code=NOT_SUPPORTED)
+    return _writer(context, endpoint).archive(items, endpoint.archive)
+
+
+@hookimpl
+def forget_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:
+    """Forget records, by the endpoint's ``forget``, else by its ``delete``."""
+    endpoint = choose_endpoint(context)
+    if endpoint.forget is not None:
+        return _writer(context, endpoint).forget(items, endpoint.forget)
+    if endpoint.delete is not None:
+        return _writer(context, endpoint).write([attrs.evolve(change, remote_version=None) for change in items])
+    raise PermanentError("the endpoint has neither 'forget' nor 'delete' to forget records by", code=NOT_SUPPORTED)
 
 
 @hookimpl
@@ -172,6 +202,10 @@ def choose_endpoint(context: StepContext) -> Endpoint:
 
 def _wire(context: StepContext) -> Wire:
     return Wire(client=context.resource, deadline=context.deadline)
+
+
+def _writer(context: StepContext, endpoint: Endpoint) -> Writer:
+    return Writer(settings=context.settings, endpoint=endpoint, wire=_wire(context))
 
 
 def _reading(context: StepContext) -> Reading:

@@ -75,9 +75,9 @@ class Judge:
         status = answer.status
         if status in self.endpoint.statuses:
             return self.endpoint.statuses[status]
-        if status in {404, 410} and kind is Kind.DELETE:
+        if status in {404, 410} and kind in (Kind.DELETE, Kind.FORGET):
             return Outcome.WRITTEN
-        if status in {404, 410} and kind is Kind.UPDATE:
+        if status in {404, 410} and kind in (Kind.UPDATE, Kind.ARCHIVE):
             return Outcome.GONE
         return meaning_of(answer)
 
@@ -100,8 +100,8 @@ class Judge:
     def written(self, sending: Sending, answer: Answer, *, unchanged: bool = False) -> WriteResult:
         """The result of a change that the remote holds; ``Unknown`` if it does not tell an id that we shall need."""
         change = sending.change
-        if sending.kind is Kind.DELETE:
-            return Written(key=change.key, action=Action.DELETED)
+        if sending.kind.removes:
+            return Written(key=change.key, action=Action.DELETED if sending.kind is Kind.DELETE else None)
         remote_id = answer.text(self.endpoint.id)
         if remote_id is None and sending.kind is Kind.CREATE:
             if self.endpoint.needs_remote_id:
@@ -123,7 +123,7 @@ class Judge:
         if not isinstance(existing, Mapping):
             return Conflict(key=change.key)
         nameless = sending.kind is Kind.CREATE and self.endpoint.needs_remote_id
-        if sending.kind is not Kind.DELETE and not nameless and holds(existing, sending, self.endpoint):
+        if not sending.kind.removes and not nameless and holds(existing, sending, self.endpoint):
             version = answer.text(self.endpoint.version)
             return Written(key=change.key, action=Action.UNCHANGED, remote_version=version)
         return Conflict(key=change.key, remote=existing)

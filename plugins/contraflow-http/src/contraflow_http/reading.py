@@ -12,9 +12,9 @@ import attrs
 import httpx
 
 from contraflow_hookspecs import Change, Gone, ItemError, PermanentError, RemoteItem, TransientError
-from contraflow_http.answer import MISSING, Answer, find
+from contraflow_http.answer import MISSING, Answer, as_text, find
 from contraflow_http.errors import AmbiguousError, Outcome, describe, outcome_of, status_error
-from contraflow_http.settings import Endpoint, Fetch, Listing, Read, Records, Settings
+from contraflow_http.settings import Endpoint, Fetch, Find, Listing, Read, Records, Settings
 from contraflow_http.template import parse_path
 from contraflow_http.values import to_json
 from contraflow_http.wire import Wire
@@ -59,6 +59,28 @@ class Reading:
         for answer, where in self._pages(listing):
             for record in self._records(answer, listing, where):
                 yield self._remote_item(record, listing, key=None)
+
+    def find(self, changes: Sequence[Change]) -> list[RemoteItem]:
+        """The records that match these changes, all of each; a change that has nothing to be told by has none.
+
+        Raises:
+            ConnectorError: As for :meth:`fetch`.
+        """
+        if self.endpoint.find is None:
+            raise PermanentError("the endpoint has no 'find' to look for records by", code=NOT_SUPPORTED)
+        return [record for change in changes for record in self._find_one(change, self.endpoint.find)]
+
+    def _find_one(self, change: Change, find_: Find) -> Iterator[RemoteItem]:
+        try:
+            path = parse_path(find_.path).path(change)
+        except ItemError:
+            return
+        answer = self._get(path)
+        if answer is None:
+            return
+        for record in self._records(answer, find_, find_.path, one=True):
+            if all(_is(find(record, place), change.payload.get(name)) for name, place in find_.match.items()):
+                yield self._remote_item(record, find_, key=change.key)
 
     def _fetch_one(self, change: Change, read: Read) -> RemoteItem | Gone | None:
         try:
@@ -155,8 +177,12 @@ class Reading:
         message = describe(answer, "GET", httpx.URL(path).path, self.endpoint.error, self.wire.secrets)
         raise TransientError(message) if outcome is Outcome.UNKNOWN else status_error(answer, outcome, message)
 
-    def _records(self, answer: Answer, source: Records, where: str) -> Sequence[Mapping[str, Any]]:
+    def _records(
+        self, answer: Answer, source: Records, where: str, *, one: bool = False
+    ) -> Sequence[Mapping[str, Any]]:
         records = answer.find(source.records)
+        if one and isinstance(records, Mapping):
+            return [records]
         if not isinstance(records, list) or not all(isinstance(each, Mapping) for each in records):
             raise PermanentError(
                 f"GET {where} answered without a list of records at '{source.records}'", code="no_list"
@@ -178,6 +204,14 @@ class Reading:
         places = fields or {name: name for name in self.endpoint.fields} or {name: name for name in record}
         found = {name: record[place] if place in record else find(record, place) for name, place in places.items()}
         return {name: to_json(value) for name, value in found.items() if value is not MISSING}
+
+
+def _is(held: Any, sent: Any) -> bool:
+    """Whether a record's value is the payload's; a number may be spelt as text."""
+    if held is MISSING or isinstance(held, bool) != isinstance(sent, bool):
+        return False
+    sent = to_json(sent)
+    return bool(held == sent) or (as_text(sent) is not None and as_text(held) == as_text(sent))
 
 
 def _with(path: str, parameter: str, value: object) -> str:

@@ -10,7 +10,7 @@ import attrs
 
 from contraflow_hookspecs import Change, ItemError, Operation
 from contraflow_http.checks import is_header_value
-from contraflow_http.settings import Batch, Endpoint, Route, Settings
+from contraflow_http.settings import Batch, Deed, Endpoint, Route, Settings
 from contraflow_http.template import parse_path, parse_text
 from contraflow_http.values import to_json
 
@@ -22,6 +22,13 @@ class Kind(enum.Enum):
     UPDATE = "update"
     UPSERT = "upsert"
     DELETE = "delete"
+    ARCHIVE = "archive"
+    FORGET = "forget"
+
+    @property
+    def removes(self) -> bool:
+        """Whether the record is taken away, in one way or another, so that there is no payload."""
+        return self in (Kind.DELETE, Kind.ARCHIVE, Kind.FORGET)
 
 
 _METHODS = {Kind.CREATE: "POST", Kind.UPDATE: "PUT", Kind.UPSERT: "PUT", Kind.DELETE: "DELETE"}
@@ -57,6 +64,23 @@ def prepare(change: Change, endpoint: Endpoint, settings: Settings) -> Sending:
         path=parse_path(route.path).path(change),
         headers=_headers(change, kind, endpoint, settings),
         body=None if kind is Kind.DELETE else _wrapped(to_json(change.payload, decimals=settings.decimals), endpoint),
+    )
+
+
+def prepare_deed(change: Change, kind: Kind, deed: Deed, endpoint: Endpoint, settings: Settings) -> Sending:
+    """The request that puts the change's record away, or forgets it.
+
+    Raises:
+        ItemError: As for :func:`prepare`.
+        SystemicError: As for :func:`prepare`.
+    """
+    return Sending(
+        change=change,
+        kind=kind,
+        method=deed.method,
+        path=parse_path(deed.path).path(change),
+        headers=_headers(change, kind, endpoint, settings),
+        body=None if deed.body is None else to_json(deed.body, decimals=settings.decimals),
     )
 
 

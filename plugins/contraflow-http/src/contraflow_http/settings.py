@@ -20,7 +20,7 @@ from contraflow_http.checks import (
     check_url,
 )
 from contraflow_http.errors import Outcome
-from contraflow_http.template import parse_path
+from contraflow_http.template import is_of_the_item, parse_path
 from contraflow_http.values import Decimals
 
 _SECRET = {"secret": True}
@@ -89,6 +89,24 @@ class Route:
 
 
 @attrs.frozen(kw_only=True)
+class Deed:
+    """A request that puts a record away, or forgets it."""
+
+    path: str = attrs.field(validator=check_path)
+    """As for the other routes; there is no payload to take a value from."""
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
+    body: dict[str, Any] | None = None
+    """What is sent, as it stands, and not wrapped; ``None`` for nothing."""
+
+    def __attrs_post_init__(self) -> None:
+        foreign = [name for name in parse_path(self.path).names if not is_of_the_item(name)]
+        if foreign:
+            raise ValueError(
+                f"path '{self.path}' names {{{foreign[0]}}}: expected {{key}}, {{key[0]}} or {{remote_id}}"
+            )
+
+
+@attrs.frozen(kw_only=True)
 class Read:
     """How one record is read (GET)."""
 
@@ -130,6 +148,21 @@ class Fetch(Records):
     def __attrs_post_init__(self) -> None:
         if parse_path(self.path).names != ("remote_ids",):
             raise ValueError(f"fetch: path '{self.path}' must name {{remote_ids}} once, and nothing else")
+
+
+@attrs.frozen(kw_only=True)
+class Find(Records):
+    """How the records are looked for that the remote has already; the path names fields of the payload."""
+
+    match: dict[str, str] = attrs.field(factory=dict)
+    """Payload field: place in a record. Only records that hold the same there are taken: searches may find what is alike."""
+
+    def __attrs_post_init__(self) -> None:
+        names = parse_path(self.path).names
+        if not names or "remote_id" in names:
+            raise ValueError(
+                f"find: path '{self.path}' must name what records are told by, such as {{email}} or {{key}}"
+            )
 
 
 @attrs.frozen(kw_only=True)
@@ -243,6 +276,12 @@ class Endpoint:
     """How many records are read at once, where the remote can; ``read`` reads them one by one."""
     list: Listing | None = None
     """How all records are read."""
+    find: Find | None = None
+    """How records are looked for that the remote has already."""
+    archive: Deed | None = None
+    """How a record is put away."""
+    forget: Deed | None = None
+    """How a record is removed or made anonymous, where that is another request than ``delete``."""
     batch: Batch | None = None
     fields: dict[str, str] = attrs.field(factory=dict)
     """Payload field: entity attribute, dotted through relations. Default: every column under its own name."""
@@ -287,7 +326,8 @@ class Endpoint:
         """Whether a later request for the same item needs the remote's id."""
         if self.batch is not None and self.batch.id_field is not None:
             return True
-        return any(route and "remote_id" in parse_path(route.path).names for route in (self.update, self.delete))
+        routes = (self.update, self.delete, self.archive, self.forget)
+        return any(route and "remote_id" in parse_path(route.path).names for route in routes)
 
 
 @attrs.frozen(kw_only=True)

@@ -93,6 +93,11 @@ class Template:
         return change.key[position]
 
 
+def is_of_the_item(name: str) -> bool:
+    """Whether a name stands for the item itself, and for no field of its payload."""
+    return name in ("key", "remote_id") or _KEY_PART.fullmatch(name) is not None
+
+
 @lru_cache(maxsize=512)
 def parse_path(source: str) -> Template:
     """A path template of the settings.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -10,8 +10,8 @@ from contraflow_hookspecs import Change, ItemError, Rejected, WriteResult
 from contraflow_http.batch import Batcher
 from contraflow_http.delivery import Parcel, deliver
 from contraflow_http.outcome import Judge, Settled
-from contraflow_http.sending import Kind, Sending, prepare
-from contraflow_http.settings import Endpoint, Settings
+from contraflow_http.sending import Kind, Sending, prepare, prepare_deed
+from contraflow_http.settings import Deed, Endpoint, Settings
 from contraflow_http.wire import Wire
 
 
@@ -29,11 +29,33 @@ class Writer:
         Raises:
             ConnectorError: Nothing was sent, or the remote refused all of it.
         """
+        return self._send(changes, lambda change: prepare(change, self.endpoint, self.settings))
+
+    def archive(self, changes: Sequence[Change], deed: Deed) -> list[WriteResult]:
+        """Put the changes' records away.
+
+        Raises:
+            ConnectorError: As for :meth:`write`.
+        """
+        return self._carry_out(changes, Kind.ARCHIVE, deed)
+
+    def forget(self, changes: Sequence[Change], deed: Deed) -> list[WriteResult]:
+        """Remove the changes' records, or make them anonymous, whatever others changed in them.
+
+        Raises:
+            ConnectorError: As for :meth:`write`.
+        """
+        return self._carry_out([attrs.evolve(change, remote_version=None) for change in changes], Kind.FORGET, deed)
+
+    def _carry_out(self, changes: Sequence[Change], kind: Kind, deed: Deed) -> list[WriteResult]:
+        return self._send(changes, lambda change: prepare_deed(change, kind, deed, self.endpoint, self.settings))
+
+    def _send(self, changes: Sequence[Change], request: Callable[[Change], Sending]) -> list[WriteResult]:
         sendings: list[Sending] = []
         rejected: list[WriteResult] = []
         for change in changes:
             try:
-                sendings.append(prepare(change, self.endpoint, self.settings))
+                sendings.append(request(change))
             except ItemError as error:
                 rejected.append(Rejected(key=change.key, code=error.code, reason=error.reason))
         return deliver(self._parcels(sendings), rejected)
@@ -42,8 +64,8 @@ class Writer:
         batch = self.settings.batch_of(self.endpoint)
         if batch is None:
             return [Parcel(sendings=[sending], send=self._send_one) for sending in sendings]
-        alone = [sending for sending in sendings if batch.form == "records" and sending.kind is Kind.DELETE]
-        together = [sending for sending in sendings if batch.form == "requests" or sending.kind is not Kind.DELETE]
+        alone = [sending for sending in sendings if batch.form == "records" and sending.kind.removes]
+        together = [sending for sending in sendings if batch.form == "requests" or not sending.kind.removes]
         send = Batcher(batch=batch, judge=self._judge, wire=self.wire).send
         slices = [together[start : start + batch.size] for start in range(0, len(together), batch.size)]
         return [

@@ -1,0 +1,26 @@
+"""What a step's parameters need of its endpoint, and what the settings do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contraflow_hookspecs import StepContext
+from contraflow_http.settings import Endpoint
+
+_REMOVALS = ("deletions", "filtered", "missing")
+
+
+def lacking(endpoint: Endpoint, context: StepContext) -> Iterator[tuple[str, str, str]]:
+    """Each parameter that needs what the endpoint cannot do, with what that is and which setting is missing."""
+    given = context.parameters
+    if given.get("conflicts") is not None and endpoint.fetch is None and endpoint.read is None:
+        yield "conflicts", "read the remote's records", "neither 'read' nor 'fetch'"
+    if _is_on(given.get("adopt")) and endpoint.find is None:
+        yield "adopt", "look for the remote's records", "no 'find'"
+    for name in _REMOVALS:
+        if given.get(name) == "archive" and endpoint.archive is None:
+            yield name, "put records away", "no 'archive'"
+
+
+def _is_on(value: object) -> bool:
+    return str(value).lower() in ("true", "1")
