@@ -71,6 +71,19 @@ def test_an_explanation_agrees_with_what_the_next_run_does(shop):
     assert sorted(change.key[0] for change in shop.remote.sent) == [number for number, due in said.items() if due]
 
 
+@pytest.mark.parametrize("resurrect", [False, True])
+def test_what_somebody_removed_is_due_only_where_the_step_says_so(shop, resurrect):
+    shop.sync()
+    del shop.remote.records[(1,)]
+    with shop.project() as project:
+        project.drift("acme", repair=True)
+    shop.parameters["resurrect"] = resurrect
+    place = explain(shop)
+    assert (place.status, place.due) == ("gone", resurrect)
+    shop.sync()
+    assert ((1,) in shop.remote.records) == resurrect
+
+
 def test_changed_fields_and_values(shop):
     shop.parameters["remember"] = "payload"
     shop.sync()

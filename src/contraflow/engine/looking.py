@@ -75,6 +75,7 @@ def look(
         processor=step.processor.plugin,
         context=attrs.evolve(context, dry_run=True),
         can_delete=job.capabilities.delete,
+        removal=options.missing,
         filtered=filtered,
         explain=explain,
         forgotten=None if ledger is None or stream_id is None else ledger.forgotten(stream_id),
@@ -92,6 +93,8 @@ def look(
         chunk_size=1,
         memory=Memory(ledger.id),
         now=now,
+        filtered=options.filtered,
+        resurrect=options.resurrect,
         resend_held=promise_of(job.capabilities, options.in_doubt) is Promise.AT_LEAST_ONCE,
     )
     with closing(comparison.chunks(iter(preparation))) as chunks:
