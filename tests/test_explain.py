@@ -84,6 +84,22 @@ def test_what_somebody_removed_is_due_only_where_the_step_says_so(shop, resurrec
     assert ((1,) in shop.remote.records) == resurrect
 
 
+@pytest.mark.parametrize("deletions", ["ignore", "delete"])
+@pytest.mark.parametrize("missing", ["warn", "delete"])
+def test_what_is_not_in_the_source_is_due_where_a_complete_run_removes_it(shop, deletions, missing):
+    """`missing` is for runs by id. Of what was never sent there is nothing to remove."""
+    shop.parameters |= {"deletions": deletions, "missing": missing}
+    shop.sync()
+    shop.sql("DELETE FROM customer WHERE id = 1")
+    removed = deletions == "delete"
+    why = "it is to be removed" if removed else "the source does not have it"
+    assert (explain(shop).due, explain(shop).why) == (removed, why)
+    stranger = explain(shop, id=77)
+    assert (stranger.due, stranger.why) == (False, "the source does not have it")
+    shop.sync()
+    assert ((1,) not in shop.remote.records) == removed
+
+
 def test_changed_fields_and_values(shop):
     shop.parameters["remember"] = "payload"
     shop.sync()

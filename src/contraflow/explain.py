@@ -213,12 +213,14 @@ class _Explainer:
     def _look(self, key: Key, ledger: Ledger | None, stream_id: int | None) -> Seen:
         job, step = self.job, self.step
         options = options_of(step.parameters, job.capabilities, step.parameter_location)
+        # What `missing` says holds in runs by id, and the next one may be none.
+        by_id = {} if step.wants_ids else {"missing": "warn"}
         context = StepContext(
             integration=job.integration,
             job=job.name,
             step=step.key,
             execution_id=0,
-            parameters={**step.parameters, "batch_size": 1},
+            parameters={**step.parameters, "batch_size": 1, **by_id},
             services=step.services,
             settings=job.settings,
             resource=self.resource,
@@ -283,7 +285,7 @@ def _not_due(seen: Seen, record: ItemRecord | None) -> dict[str, Any]:
     return _no(seen.reason or seen.outcome, "nothing, unless the step's parameters change")
 
 
-_NEXT_IF_MISSING = "the step's parameters `missing` and `deletions` say what becomes of it at the remote"
+_NEXT_IF_MISSING = "the remote keeps it, unless the step's parameter `deletions`, or by id `missing`, says otherwise"
 
 
 def _no(why: str, following: str) -> dict[str, Any]:

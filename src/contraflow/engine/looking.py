@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
-from contraflow.engine.comparison import Chunk, Comparison
+from contraflow.engine.comparison import Chunk, Comparison, is_ours
 from contraflow.engine.memory import Memory
-from contraflow.engine.preparation import Preparation, Prepared
+from contraflow.engine.preparation import Preparation, Prepared, removal
 from contraflow.engine.promise import Promise, promise_of
-from contraflow.ledger import Ledger
+from contraflow.ledger import Ledger, decode_key, encode_key
 from contraflow.options import StepOptions
 from contraflow_hookspecs import Item, Operation, Skip, StepContext
 
@@ -46,7 +46,7 @@ def look(
     explain: Callable[[BaseException, object], str | None],
     now: Callable[[], datetime],
 ) -> Seen:
-    """Look at the one entity that ``context.filter`` names.
+    """Look at the one entity that ``context.filter`` names, as the next run does that reads all that the step reads.
 
     Args:
         job: The step's job.
@@ -97,10 +97,30 @@ def look(
         resurrect=options.resurrect,
         resend_held=promise_of(job.capabilities, options.in_doubt) is Promise.AT_LEAST_ONCE,
     )
-    with closing(comparison.chunks(iter(preparation))) as chunks:
+    with closing(comparison.chunks(_with_removal(preparation, comparison, options))) as chunks:
         for chunk in chunks:
             return _seen(chunk, skipped)
     return Seen(outcome="missing")
+
+
+def _with_removal(
+    preparation: Preparation, comparison: Comparison, options: StepOptions
+) -> Generator[Prepared, None, None]:
+    """What is read; of what is not there its removal, if there is anything of ours to remove."""
+    ids = preparation.context.filter.ids or ()
+    ours = {
+        key
+        for key, state in comparison.ledger.item_states(comparison.stream_id, list(map(encode_key, ids))).items()
+        if is_ours(state)
+    }
+    found = False
+    with closing(iter(preparation)) as items:
+        for item in items:
+            if item.operation is Operation.UPSERT or item.key_text in ours:
+                found = True
+                yield item
+    if not found and options.deletions is not None:
+        yield from (removal(decode_key(key), key, options.deletions) for key in ours)
 
 
 def _new(item: Prepared, skipped: list[Skip]) -> Seen:
