@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from contraflow.engine.key_types import KeyTypeChangedError
 from contraflow.errors import ConfigError
 from contraflow_hookspecs import (
     BatchStatus,
@@ -121,6 +122,23 @@ def test_a_read_that_asks_for_less_removes_nothing(removing: Shop, request_: dic
     assert removing.sync(**request_).status is BatchStatus.COMPLETED
     assert deleted(removing) == []
     assert counts(removing.sync(parameters={"batch_size": 1}))["deleted"] == 1  # that reads no less
+
+
+@pytest.mark.parametrize("deletions", ["ignore", "delete"])
+def test_a_key_that_changes_its_type_is_refused_before_anything_is_sent(removing: Shop, deletions: str) -> None:
+    removing.parameters["deletions"] = deletions
+    removing.sync()
+    before, calls = dict(removing.remote.records), len(removing.remote.calls)
+    removing.sql(
+        "CREATE TABLE other (id TEXT PRIMARY KEY, name TEXT, email TEXT); INSERT INTO other SELECT * FROM customer;"
+        "DROP TABLE customer; ALTER TABLE other RENAME TO customer"
+    )
+    execution = removing.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "reads keys of type str, and the ledger knows its items by keys of type int" in execution.exit_description
+    assert (removing.remote.records, len(removing.remote.calls)) == (before, calls)
+    with removing.project() as project, pytest.raises(KeyTypeChangedError):
+        project.plan("acme")
 
 
 class Reader:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from types import TracebackType
 from typing import Self
 
 import attrs
 
+from contraflow.engine.key_types import check_key_type
 from contraflow.engine.preparation import NO_KEY, Prepared, removal
 from contraflow.ledger import KnownKey, Ledger, decode_key
 from contraflow.options import Removal, StepOptions
@@ -78,7 +80,12 @@ class FullComparison:
         self._db.close()
 
     def watch(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
-        """Note each item on its way to the comparison."""
+        """Note each item on its way to the comparison.
+
+        Raises:
+            KeyTypeChangedError: The keys are of other types than those that the ledger knows.
+        """
+        items = self._with_known_types(items)
         if not self.wanted:
             yield from items
             return
@@ -98,6 +105,16 @@ class FullComparison:
         finally:
             items.close()
         self._note(noted)
+
+    def _with_known_types(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
+        with closing(items):
+            for item in items:
+                if item.key != NO_KEY:
+                    check_key_type(self.ledger, self.stream_id, item.key_text, self.context.step)
+                    yield item
+                    break
+                yield item
+            yield from items
 
     def _note(self, noted: list[tuple[int, bool]]) -> None:
         self._db.execute("BEGIN")
