@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test oldest check docs bench soak clean
+.PHONY: help setup demo test oldest check docs pictures bench soak clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
@@ -14,6 +14,7 @@ help:
 	@echo "make oldest  run the tests of the core with the oldest allowed dependencies"
 	@echo "make check   lint, types, and the consistency of what is installed"
 	@echo "make docs    build the documentation as a site, into .docs"
+	@echo "make pictures  draw the documentation's pictures of terminals anew"
 	@echo "make bench   measure the engine against two baselines"
 	@echo "make soak    kill a worker a thousand times, and look what became of the items"
 	@echo "make clean   remove everything that these commands made"
@@ -62,6 +63,9 @@ check: setup
 docs: setup $(VENV)/.ready-docs
 	@rm -rf .docs && $(BIN)/sphinx-build -q -W --keep-going -b html docs .docs
 	@echo "The documentation is in .docs/index.html"
+
+pictures: setup $(VENV)/.ready-docs
+	@$(BIN)/python docs/pictures.py
 
 $(VENV)/.ready-docs: $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[docs]'
