@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from contraflow.errors import LedgerError
 from contraflow.ledger.boot_clock import BootMoment
 from contraflow.ledger.failures import foreign_row
 from contraflow.ledger.records import Intent, IntentItem
 from contraflow.ledger.schema import intent
+
+_DELETE = intent.delete().where(intent.c.id == bindparam("intent_id"))
 
 
 def record(
@@ -30,26 +34,21 @@ def record(
     boot: BootMoment,
 ) -> int:
     """Record an intent; its number. ``token`` tells a repetition, which changes nothing, from another intent."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    statement = insert(intent).values(
-        token=token,
-        stream_id=stream_id,
-        execution_id=execution_id,
-        epoch=epoch,
-        attempt=attempt,
-        parts=0,
-        recoveries=0,
-        returned=False,
-        boot_id=boot.boot_id,
-        boot_time=boot.seconds,
-        recorded=moment,
-        items=_spell(items),
-    )
-    statement = statement.on_conflict_do_nothing(index_elements=["token"])
-    number = connection.execute(statement.returning(intent.c.id)).scalar_one_or_none()
+    row = {
+        "token": token,
+        "stream_id": stream_id,
+        "execution_id": execution_id,
+        "epoch": epoch,
+        "attempt": attempt,
+        "parts": 0,
+        "recoveries": 0,
+        "returned": False,
+        "boot_id": boot.boot_id,
+        "boot_time": boot.seconds,
+        "recorded": moment,
+        "items": _spell(items),
+    }
+    number = connection.execute(_insert(connection.dialect.name), row).scalar_one_or_none()
     if number is None:
         number = connection.execute(select(intent.c.id).where(intent.c.token == token)).scalar_one()
     return int(number)
@@ -126,7 +125,17 @@ def settle(
             )
         )
         return connection.execute(reduced).rowcount == 1
-    return connection.execute(intent.delete().where(intent.c.id == intent_id)).rowcount == 1
+    return connection.execute(_DELETE, {"intent_id": intent_id}).rowcount == 1
+
+
+@cache
+def _insert(dialect: str) -> ReturningInsert[tuple[Any]]:
+    """Made once, as :data:`_DELETE` is: each is needed once a chunk."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    return insert(intent).on_conflict_do_nothing(index_elements=["token"]).returning(intent.c.id)
 
 
 def _require(connection: Connection, intent_id: int) -> None:

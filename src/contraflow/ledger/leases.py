@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 
 from contraflow.errors import FencedError
 from contraflow.ledger.records import Lease, LeaseState
@@ -18,6 +18,11 @@ from contraflow.ledger.schema import request
 from contraflow.ledger.text import storable
 
 _COLUMNS = [table.c[name] for name in LeaseState._fields]
+_HELD = (  # made once: it is asked twice a chunk
+    select(table.c.epoch)
+    .where(and_(*(table.c[name] == bindparam(name) for name in ("integration", "job", "epoch", "owner"))))
+    .with_for_update()
+)
 
 
 def find(connection: Connection, integration: str, job: str) -> LeaseState | None:
@@ -76,8 +81,8 @@ def prove(connection: Connection, lease: Lease | None) -> None:
     if lease is None:
         return
     # On PostgreSQL this locks the row; on SQLite a write transaction owns the whole file.
-    held = select(table.c.epoch).where(_mine(lease)).with_for_update()
-    if connection.execute(held).one_or_none() is None:
+    mine = {"integration": lease.integration, "job": lease.job, "epoch": lease.epoch, "owner": lease.owner}
+    if connection.execute(_HELD, mine).one_or_none() is None:
         raise FencedError(_lost(lease, find(connection, lease.integration, lease.job)))
 
 
