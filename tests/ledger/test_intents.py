@@ -214,11 +214,11 @@ class Cut:
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["not carried out", "carried out"])
 def test_a_connection_lost_at_commit_is_made_good(
-    postgresql_url: str, postgresql: Engine, begin: Begin, take: Take, carried_out: bool
+    postgresql_url: str, postgresql_engine: Engine, begin: Begin, take: Take, carried_out: bool
 ) -> None:
     with open_ledger(postgresql_url, clock=lambda: MOMENT) as ledger:
         run = Run(ledger, begin, take)
-        cut = Cut(ledger, postgresql, carried_out=carried_out)
+        cut = Cut(ledger, postgresql_engine, carried_out=carried_out)
         letters = [NewDeadLetter("[2]", "invalid", "no")]
 
         cut.left = 1
@@ -247,21 +247,25 @@ def test_a_connection_lost_at_commit_is_made_good(
         assert cut.left == 0
 
 
-def test_a_connection_lost_twice_is_an_error(postgresql_url: str, postgresql: Engine, begin: Begin, take: Take) -> None:
+def test_a_connection_lost_twice_is_an_error(
+    postgresql_url: str, postgresql_engine: Engine, begin: Begin, take: Take
+) -> None:
     with open_ledger(postgresql_url) as ledger:
         run = Run(ledger, begin, take)
-        cut = Cut(ledger, postgresql, carried_out=False)
+        cut = Cut(ledger, postgresql_engine, carried_out=False)
         cut.left = 2
         with pytest.raises(LedgerError, match="cannot be reached"):
             run.intend(item(1))
         assert ledger.intents(run.step.stream_id) == []
 
 
-def test_what_may_not_be_repeated_is_not(postgresql_url: str, postgresql: Engine, begin: Begin, take: Take) -> None:
+def test_what_may_not_be_repeated_is_not(
+    postgresql_url: str, postgresql_engine: Engine, begin: Begin, take: Take
+) -> None:
     """A settlement without intent cannot tell whether it has been recorded."""
     with open_ledger(postgresql_url) as ledger:
         run = Run(ledger, begin, take)
-        cut = Cut(ledger, postgresql, carried_out=True)
+        cut = Cut(ledger, postgresql_engine, carried_out=True)
         cut.left = 1
         with pytest.raises(LedgerError, match="cannot be reached"):
             run.settle(run.settlement(None, dead_letters=[NewDeadLetter("[4]", "invalid", "no")]))
