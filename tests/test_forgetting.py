@@ -78,6 +78,14 @@ class Anonymising(Remote):
         return [Written(key=change.key) for change in items]
 
 
+class Unconfigured(Anonymising):
+    """One whose settings do not say how it forgets."""
+
+    @hookimpl
+    def check_step(self, context: StepContext) -> Sequence[str]:
+        return ["the endpoint has no 'forget'"] if context.parameters.get("forget") else []
+
+
 @pytest.fixture
 def remotes() -> dict[str, Remote]:
     return {"first": Remote("first", delete=True), "second": Anonymising("second", delete=False)}
@@ -224,3 +232,15 @@ def test_what_cannot_be_linked_is_refused(opened: Any) -> None:
         here.relink("first", 1, "first-2", step="customer")
     with pytest.raises(ConfigError, match="the remote id is empty"):
         here.relink("first", 1, " ")
+
+
+def test_a_remote_whose_settings_do_not_say_how_is_refused_by_name(
+    project: Any, opened: Any, remotes: dict[str, Remote]
+) -> None:
+    remotes["third"] = Unconfigured("third", delete=False)
+    project.connect(remotes["third"], name="third")
+    sync(opened(), "first", "second", "third")
+    before = {name: dict(remote.held) for name, remote in remotes.items()}
+    with pytest.raises(ConfigError, match="third, third_job, customers: 1: the endpoint has no 'forget'"):
+        opened().forget("customer", 1)
+    assert {name: remote.held for name, remote in remotes.items()} == before

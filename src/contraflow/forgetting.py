@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,8 @@ def _spots(project: Project, ledger: Ledger, entity: str, id: Any) -> Iterator[_
             )
             continue
         what = _what(job, step, record.state)
+        lacking = _lacking(project, job, step) if what == "forget" else ()
+        problems += [Problem(message=f"{where}: {project.redact(sentence)}") for sentence in lacking]
         if what is None:
             problems.append(
                 Problem(
@@ -202,6 +204,36 @@ def _what(job: RunnableJob, step: RunnableStep, state: ItemState) -> str | None:
     if step.forgetter is not None:
         return "forget"
     return "delete" if job.capabilities.delete and step.writer is not None else None
+
+
+def _lacking(project: Project, job: RunnableJob, step: RunnableStep) -> Sequence[str]:
+    """What the settings lack by which the hook could do its work: what ``check_step`` says of that alone."""
+    assert step.forgetter is not None  # noqa: S101 - for the type checker
+    plain, asked = (
+        project.plugins.check_step(
+            step.forgetter.plugin,
+            _context(project, job, step, parameters={**step.parameters, **more}),
+        )
+        for more in ({}, {"forget": True})
+    )
+    return [sentence for sentence in asked if sentence not in plain]
+
+
+def _context(
+    project: Project, job: RunnableJob, step: RunnableStep, *, parameters: Mapping[str, Any], resource: Any = None
+) -> StepContext:
+    return StepContext(
+        integration=job.integration,
+        job=job.name,
+        step=step.key,
+        execution_id=0,
+        parameters=parameters,
+        services=step.services,
+        settings=job.settings,
+        resource=resource,
+        source=project.source,
+        logger=logging.getLogger(f"contraflow.forget.{job.integration}.{step.key}"),
+    )
 
 
 def _forget_there(
@@ -243,18 +275,7 @@ def _send(
     sender = Sender(
         writer=stage,
         archiver=None,
-        context=StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=step.key,
-            execution_id=0,
-            parameters=step.parameters,
-            services=step.services,
-            settings=job.settings,
-            resource=resource,
-            source=project.source,
-            logger=logging.getLogger(f"contraflow.forget.{job.integration}.{step.key}"),
-        ),
+        context=_context(project, job, step, parameters=step.parameters, resource=resource),
         retries=Retries(policy=options.retry, stop=stop),
         limiter=RateLimiter(rate=options.rate, stop=stop),
         stop=stop,

@@ -351,7 +351,9 @@ def list_items(context: StepContext) -> Iterable[RemoteItem]:  # type: ignore[em
 def forget_items(items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]:  # type: ignore[empty-body]
     """Optional. Remove or anonymise what the remote knows of a person or thing, for ``contraflow forget``.
 
-    Without it, ``contraflow forget`` deletes through ``write_items`` where the remote can delete, and otherwise refuses.
+    Where the settings decide whether that can be done, ``check_step`` says what is missing when it is asked with the
+    parameter ``forget`` set to true: nothing is done anywhere then. Without this hook, ``contraflow forget``
+    deletes through ``write_items`` where the remote can delete, and otherwise refuses.
     Such a change has no payload. Forgetting what is forgotten already does nothing.
 
     Returns:

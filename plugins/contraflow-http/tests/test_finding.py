@@ -130,7 +130,7 @@ def test_a_batch_carries_them_too(remote, connect, reply):
     [
         ({"adopt": True}, find_items, FIND, "look for the remote's records, and the endpoint has no 'find'"),
         ({"deletions": "archive"}, archive_items, ARCHIVE, "put records away, and the endpoint has no 'archive'"),
-        ({}, forget_items, DELETE, None),
+        ({"forget": True}, forget_items, DELETE, "remove records, and the endpoint has neither 'forget' nor 'delete'"),
     ],
     ids=["find", "archive", "forget"],
 )

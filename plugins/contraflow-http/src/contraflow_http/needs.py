@@ -20,6 +20,8 @@ def lacking(endpoint: Endpoint, context: StepContext) -> Iterator[tuple[str, str
     for name in _REMOVALS:
         if given.get(name) == "archive" and endpoint.archive is None:
             yield name, "put records away", "no 'archive'"
+    if _is_on(given.get("forget")) and endpoint.forget is None and endpoint.delete is None:
+        yield "forget", "remove records", "neither 'forget' nor 'delete'"
 
 
 def _is_on(value: object) -> bool:
