@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -31,12 +32,9 @@ def fetch_rows(changes: Sequence[Change], database: Database, target: Target) ->
         SystemicError: It refuses us.
     """
     engine = database.engine
-    keys: dict[Key, Key] = {}
-    for change in changes:
-        try:
-            keys[change.key] = row_key(change, target, engine.dialect.name)
-        except (NoKeyError, UnfitError):
-            continue
+    backend = engine.dialect.name
+    keys = {change.key: key for change in changes if (key := _row_key(change, target, backend)) is not None}
+    own = {change.key: _row_key(attrs.evolve(change, remote_id=None), target, backend) for change in changes}
     if not keys:
         return []
     with connect(engine, read_only=True) as connection:
@@ -45,9 +43,18 @@ def fetch_rows(changes: Sequence[Change], database: Database, target: Target) ->
         except driver_errors(engine) as error:
             raise_fault(error, engine.url, _doing(target, database))
     return [
-        _remote_item(held[key], key, target, database, item=item) if key in held else Gone(key=item)
+        _remote_item(held[key], key, target, database, item=item, with_key=target.find is None or own[item] == key)
+        if key in held
+        else Gone(key=item)
         for item, key in keys.items()
     ]
+
+
+def _row_key(change: Change, target: Target, backend: str) -> Key | None:
+    try:
+        return row_key(change, target, backend)
+    except (NoKeyError, UnfitError):
+        return None
 
 
 def find_rows(changes: Sequence[Change], database: Database, target: Target) -> list[RemoteItem]:
@@ -72,7 +79,7 @@ def find_rows(changes: Sequence[Change], database: Database, target: Target) -> 
                 query = sa.select(target.table).where(*(column == value for column, value in values)).limit(_MOST_FOUND)
                 for row in connection.execute(query):
                     key = tuple(row._mapping[column] for column in target.key_columns)
-                    found.append(_remote_item(row._mapping, key, target, database, item=change.key))
+                    found.append(_remote_item(row._mapping, key, target, database, item=change.key, with_key=False))
         except driver_errors(engine) as error:
             raise_fault(error, engine.url, _doing(target, database))
     return found
@@ -103,7 +110,7 @@ def list_rows(database: Database, target: Target) -> Generator[RemoteItem, None,
             streamed = connection.execution_options(stream_results=True, yield_per=_PAGE)
             for found in streamed.execute(query):
                 key = tuple(found._mapping[column] for column in target.key_columns)
-                yield _remote_item(found._mapping, key, target, database, item=None)
+                yield _remote_item(found._mapping, key, target, database, item=None, with_key=True)
         except driver_errors(engine) as error:
             raise_fault(error, engine.url, _doing(target, database))
 
@@ -125,8 +132,9 @@ def read_rows(connection: Connection, target: Target, keys: set[Key]) -> dict[Ke
 
 
 def _remote_item(
-    row: Mapping[Any, Any], key: Key, target: Target, database: Database, *, item: Key | None
+    row: Mapping[Any, Any], key: Key, target: Target, database: Database, *, item: Key | None, with_key: bool
 ) -> RemoteItem:
+    """``with_key`` unless the row was found by other columns: its key is its own then, and no edit of the item's."""
     backend = database.engine.dialect.name
     return RemoteItem(
         key=item,
@@ -134,7 +142,7 @@ def _remote_item(
         payload={
             column.name: _value(row[column], column, backend)
             for column in target.table.columns
-            if _is_ours(column, target) and not _is_rounded(column)
+            if _is_ours(column, target, with_key) and not _is_rounded(column)
         },
     )
 
@@ -149,9 +157,9 @@ def _value(value: Any, column: sa.Column[Any], backend: str) -> Any:
     return value
 
 
-def _is_ours(column: sa.Column[Any], target: Target) -> bool:
+def _is_ours(column: sa.Column[Any], target: Target, with_key: bool) -> bool:
     if column.name in target.key:
-        return target.find is None  # a row that was found has a key of its own
+        return with_key
     return not is_generated(column) if target.columns is None else column.name in target.columns
 
 
