@@ -17,7 +17,7 @@ from contraflow.ledger.schema import metadata
 COLUMNS = [(table.name, column.name) for table in metadata.sorted_tables for column in table.c]
 HOSTILE = ["\x1b]0;junk\x07", b"\xff\xfe", '{"a": 1}']
 COMMANDS = [["status"], ["held"], ["dead-letters"], ["conflicts"], ["conflicts", "show", "1"]]
-READ_BY_RUNS = ("cf_ledger", "cf_stream", "cf_item_state", "cf_intent", "cf_request")
+READ_BY_RUNS = ("cf_ledger", "cf_stream", "cf_item_state", "cf_intent", "cf_request", "cf_forgotten")
 """The others' rows a run only adds to; with a strange holder of a lease it would wait for 30 s."""
 
 UNLUCKY = """
@@ -41,8 +41,10 @@ INSERT INTO cf_approval (stream_id, digest, execution_id, recorded) VALUES (1, '
 INSERT INTO cf_plan (digest, integration, job, begun) VALUES ('x', 'acme', 'crm_export', '2026-01-01 00:00:00');
 INSERT INTO cf_conflict (stream_id, key, fields, base, local, remote, decision, execution_id, recorded)
 VALUES (1, '[1]', '["name"]', '{"name": 1}', '{"name": 2}', '{"name": 3}', '{"name": "local"}', 1, '2026-01-01 00:00:00');
+INSERT INTO cf_forgetting (entity, key, begun) VALUES ('customer', '[2]', '2026-01-01 00:00:00');
+INSERT INTO cf_forgotten (stream_id, digest) VALUES (1, 'x');
 """
-"""What only comes about while another process runs, or where somebody approved, planned or decided."""
+"""What only comes about while another process runs, or where somebody approved, planned, decided or forgot."""
 
 
 @pytest.fixture(scope="session")
