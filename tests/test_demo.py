@@ -372,7 +372,7 @@ def test_the_demo_exports_reads_back_and_compares_equal(kinto_venv: Path, tmp_pa
     assert_password_is_kept(tmp_path / "run", done)
 
 
-def test_a_plan_for_kinto_is_applied_as_it_was_seen_and_what_drifted_is_left_out(
+def test_a_plan_for_kinto_is_applied_as_it_was_seen_and_what_is_stale_is_left_out(
     kinto_venv: Path, shop: Path, tmp_path: Path
 ) -> None:
     """The shop goes on while somebody looks at the plan: what changes meanwhile is not what was approved of."""
@@ -398,8 +398,8 @@ def test_a_plan_for_kinto_is_applied_as_it_was_seen_and_what_drifted_is_left_out
         edit(shop, "UPDATE customer SET phone = '+1 666' WHERE id IN (5, 7)")
         edit(shop, "INSERT INTO customer (id, first_name, last_name, email) VALUES (61, 'Bob', 'M', 'b@m.example')")
         done = json.loads(type_in(stage, "apply", str(plan), "--json"))
-        assert done["counts"] == {"read": 4, "written": 3, "created": 1, "updated": 2, "drifted": 1}
-        assert done["steps"][0]["errors"] == ["5: drifted: its content has changed since"]
+        assert done["counts"] == {"read": 4, "written": 3, "created": 1, "updated": 2, "stale": 1}
+        assert done["steps"][0]["errors"] == ["5: stale: its content has changed since"]
         assert bucket.records("customers") == {**approved, "5": first["5"]}
         left = json.loads(type_in(stage, "plan", *customers, "--json"))
         assert [item["key"] for item in left["steps"][0]["items"]] == [[5], [61], [7]]

@@ -226,14 +226,14 @@ def test_a_child_is_planned_when_its_parent_is_there(shop) -> None:
     path = save(shop)
     shop.sql("UPDATE visit SET customer_id = 4 WHERE id = 1")
     execution = apply(shop, path)
-    assert counts(execution) == {"read": 2, "written": 1, "created": 1, "drifted": 1}
-    assert [error for step in execution.steps for error in step.errors] == ["1: drifted: its content has changed since"]
+    assert counts(execution) == {"read": 2, "written": 1, "created": 1, "stale": 1}
+    assert [error for step in execution.steps for error in step.errors] == ["1: stale: its content has changed since"]
     shop.sql("INSERT INTO customer VALUES (5, 'Ed', NULL); UPDATE visit SET customer_id = 3 WHERE id = 1")
     path = save(shop, steps=["visits"])
     shop.sql("UPDATE visit SET customer_id = 5 WHERE id = 1")
     execution = apply(shop, path)
-    assert counts(execution) == {"read": 1, "drifted": 1}
-    assert "drifted: it would have to wait now: " in execution.errors[0]
+    assert counts(execution) == {"read": 1, "stale": 1}
+    assert "stale: it would have to wait now: " in execution.errors[0]
 
 
 # Applied as it was planned
@@ -287,7 +287,7 @@ def test_a_plan_that_is_applied_at_once_does_what_a_sync_does(shop_of, first, se
         assert sorted(sent(other), key=repr) == sorted(sent(shop), key=repr)
         assert written_part(other, path) == written_part(shop, path)
         assert synced.status is applied.status is BatchStatus.COMPLETED
-        assert applied.counts.get("drifted", 0) == 0
+        assert applied.counts.get("stale", 0) == 0
         for project in (*shop.opened, *other.opened):
             project.close()
 
@@ -350,10 +350,10 @@ def test_composite_keys_and_force_come_through_a_file(shop) -> None:
     assert counts(execution) == {"read": 3, "written": 3, "updated": 3}
 
 
-# What has drifted
+# What is stale
 
 
-def test_what_has_drifted_is_left_out_and_named_and_nothing_else_is_touched(shop) -> None:
+def test_what_is_stale_is_left_out_and_named_and_nothing_else_is_touched(shop) -> None:
     shop.sql("INSERT INTO customer VALUES (4, 'Di', NULL), (5, 'Ed', NULL), (6, 'Fi', NULL), (7, 'Gus', NULL)")
     path = save(shop)
     shop.sql(
@@ -370,18 +370,18 @@ def test_what_has_drifted_is_left_out_and_named_and_nothing_else_is_touched(shop
     execution = apply(shop, path)
     assert execution.status is BatchStatus.COMPLETED
     assert sorted(shop.remote.records) == [(3,), (6,), (7,)]
-    assert counts(execution) == {"read": 6, "written": 3, "created": 3, "drifted": 3, "missing": 1}
+    assert counts(execution) == {"read": 6, "written": 3, "created": 3, "stale": 3, "missing": 1}
     assert execution.errors == (
-        "1: drifted: its content has changed since",
-        "4: drifted: it would be rejected now: invalid: bad name",
-        "5: drifted: it would be filtered now",
-        "2: drifted: it is not read any more",
+        "1: stale: its content has changed since",
+        "4: stale: it would be rejected now: invalid: bad name",
+        "5: stale: it would be filtered now",
+        "2: stale: it is not read any more",
     )
     assert [key for (key,) in rows(shop, "cf_item_state", "key")] == ["[3]", "[6]", "[7]"]
     assert rows(shop, "cf_dead_letter") == []
 
 
-def test_what_another_run_has_sent_meanwhile_has_drifted(shop) -> None:
+def test_what_another_run_has_sent_meanwhile_is_stale(shop) -> None:
     shop.sync()
     shop.sql("UPDATE customer SET name = name || '!'")
     path = save(shop)
@@ -389,8 +389,8 @@ def test_what_another_run_has_sent_meanwhile_has_drifted(shop) -> None:
     shop.sync(ids=[1, 2])
     shop.sql("UPDATE customer SET name = 'Ana!' WHERE id = 1")
     execution = apply(shop, path)
-    assert counts(execution) == {"read": 3, "written": 1, "updated": 1, "unchanged": 1, "drifted": 1}
-    assert execution.errors == ("1: drifted: another run has sent it since",)
+    assert counts(execution) == {"read": 3, "written": 1, "updated": 1, "unchanged": 1, "stale": 1}
+    assert execution.errors == ("1: stale: another run has sent it since",)
     assert [change.key for change in shop.remote.calls[-1]] == [(3,)]
 
 
@@ -402,10 +402,10 @@ def test_a_record_that_came_back_is_not_deleted_and_one_that_went_is_not_sent(sh
     shop.sql("INSERT INTO customer VALUES (1, 'Ana', NULL); DELETE FROM customer WHERE id = 2")
     calls = len(shop.remote.calls)
     execution = apply(shop, path)
-    assert counts(execution) == {"read": 2, "drifted": 2}
+    assert counts(execution) == {"read": 2, "stale": 2}
     assert execution.errors == (
-        "1: drifted: it is in the source again",
-        "2: drifted: it is no longer in the source",
+        "1: stale: it is in the source again",
+        "2: stale: it is no longer in the source",
     )
     assert len(shop.remote.calls) == calls
 

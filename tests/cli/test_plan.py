@@ -68,14 +68,14 @@ def test_json_and_markdown_are_two(project: Any) -> None:
     assert project.run("plan", "acme", "--json", "--markdown").exit_code == 2
 
 
-def test_a_plan_is_saved_and_applied_and_what_drifted_is_named(project: Any) -> None:
+def test_a_plan_is_saved_and_applied_and_what_is_stale_is_named(project: Any) -> None:
     saved = project.json("plan", "acme", "--out", "plan.json")
     assert (saved["file"], saved["left_out"]) == ("plan.json", 0)
     project.sql("UPDATE customer SET name = 'Cyd' WHERE id = 3; INSERT INTO customer VALUES (4, 'Di', NULL)")
     result = project.run("apply", "plan.json")
     assert result.exit_code == 0
-    assert "3: drifted: its content has changed since" in result.stdout
-    assert "1 drifted since the plan was made, and were left out: plan again." in result.stdout
+    assert "3: stale: its content has changed since" in result.stdout
+    assert "1 stale: changed since the plan was made, and left out. Plan again." in result.stdout
     assert set(project.remote) == {"1", "2", "A/1", "A/2", "B/1"}
     again = project.run("apply", "plan.json")
     assert again.exit_code == 2

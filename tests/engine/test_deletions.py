@@ -609,5 +609,5 @@ def test_a_plan_names_the_deletions_and_its_application_carries_them_out(removin
     assert deleted(removing) == [(1,)]
     assert {name: number for name, number in execution.counts.items() if number}.items() >= {
         "deleted": 1,
-        "drifted": 1,
+        "stale": 1,
     }.items()

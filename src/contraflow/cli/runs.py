@@ -31,7 +31,7 @@ _COLUMNS = (
     "conflict",
     "deferred",
     "in_doubt",
-    "drifted",
+    "stale",
     "gone",
     "missing",
     "deleted",

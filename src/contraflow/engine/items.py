@@ -55,7 +55,7 @@ OUTCOMES = (
     "deferred",
     "in_doubt",
     "gone",
-    "drifted",
+    "stale",
 )
 """Every item read has exactly one of these at the end."""
 
@@ -324,10 +324,10 @@ class ItemLoop:
         self._look_again()
 
     @property
-    def drifted(self) -> Iterator[tuple[str, str]]:
+    def stale(self) -> Iterator[tuple[str, str]]:
         """What a plan names and was left out, by key text, and why."""
         if isinstance(self._comparison, PlannedComparison):
-            yield from self._comparison.drifted.items()
+            yield from self._comparison.stale.items()
             yield from ((key, "it is not read any more") for key in self._comparison.unseen())
 
     @property

@@ -16,14 +16,14 @@ from contraflow_hookspecs import Operation
 
 @attrs.define(kw_only=True)
 class PlannedComparison(Comparison):
-    """Cuts chunks of the changes that a plan names. An item that is no longer as the plan saw it is left out: it *drifted*.
+    """Cuts chunks of the changes that a plan names. An item that is no longer as the plan saw it is left out: it is *stale*.
 
     Args:
         plan: What is to be done, by key text.
     """
 
     plan: Mapping[str, Planned]
-    drifted: dict[str, str] = attrs.field(factory=dict, init=False)
+    stale: dict[str, str] = attrs.field(factory=dict, init=False)
     """What was left out, by key text, and why."""
     _seen: set[str] = attrs.field(factory=set, init=False)
 
@@ -81,8 +81,8 @@ class PlannedComparison(Comparison):
                 self._leave_out(chunk, item, "another run has tried to send it since")
 
     def _leave_out(self, chunk: Chunk, item: Prepared, reason: str) -> None:
-        chunk.counts["drifted"] += 1
-        self.drifted[item.key_text] = reason
+        chunk.counts["stale"] += 1
+        self.stale[item.key_text] = reason
 
 
 def _is_removed(item: Prepared, state: ItemState | None) -> bool:

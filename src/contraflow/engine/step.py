@@ -232,7 +232,7 @@ class StepRun:
 
     def _count(self, loop: ItemLoop) -> None:
         self._counts = loop.counts
-        self._told_at_end.looped(drifted=list(loop.drifted), waits=list(loop.waits))
+        self._told_at_end.looped(stale=list(loop.stale), waits=list(loop.waits))
         if self._mapping.reason:
             sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
             self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))

@@ -12,7 +12,7 @@ from contraflow_hookspecs import Rejected
 
 _MOST_ERRORS = 20
 _MOST_NOTES = 5
-_MOST_DRIFTED = 100
+_MOST_STALE = 100
 
 
 @attrs.define(kw_only=True)
@@ -26,7 +26,7 @@ class StepNotes:
     redact: Redactor
     _errors: list[str] = attrs.field(factory=list, init=False)
     _by_outcome: dict[str, list[str]] = attrs.field(factory=dict, init=False)
-    _drifted: Sequence[tuple[str, str]] = attrs.field(default=(), init=False)
+    _stale: Sequence[tuple[str, str]] = attrs.field(default=(), init=False)
 
     def rejected(self, rejected: Rejected) -> None:
         """An item was refused."""
@@ -40,9 +40,9 @@ class StepNotes:
             known = self._by_outcome.get(outcome, ())
             self._by_outcome[outcome] = list(dict.fromkeys((*known, *notes)))[:_MOST_NOTES]
 
-    def looped(self, *, drifted: Sequence[tuple[str, str]], waits: Sequence[str]) -> None:
+    def looped(self, *, stale: Sequence[tuple[str, str]], waits: Sequence[str]) -> None:
         """The items were gone through: these were no longer as the plan saw them, and these wait for their parents."""
-        self._drifted = drifted
+        self._stale = stale
         self._by_outcome["waiting"] = list(map(self.redact, waits))
 
     def lines(self, counts: Mapping[str, int], cause: str) -> Iterator[str]:
@@ -55,10 +55,10 @@ class StepNotes:
         if cause:
             yield cause
         yield from self._errors
-        for key_text, reason in self._drifted[:_MOST_DRIFTED]:
-            yield self.redact(f"{display_key(decode_key(key_text))}: drifted: {reason}")
-        if len(self._drifted) > _MOST_DRIFTED:
-            yield f"and {len(self._drifted) - _MOST_DRIFTED:,} more drifted"
+        for key_text, reason in self._stale[:_MOST_STALE]:
+            yield self.redact(f"{display_key(decode_key(key_text))}: stale: {reason}")
+        if len(self._stale) > _MOST_STALE:
+            yield f"and {len(self._stale) - _MOST_STALE:,} more stale"
         for outcome, notes in self._by_outcome.items():
             # What was resolved meanwhile is of no interest.
             if counts.get("deferred" if outcome == "waiting" else outcome):

@@ -42,7 +42,7 @@ def command(state: State, plan: str, max_age: timedelta, approvals: tuple[str, .
     """Carry out PLAN, a file that `contraflow plan --out` wrote: exactly what it says, and nothing else.
 
     Each item of the plan is read and compared again. One that is no longer as the plan saw it, since the source or the
-    ledger has changed, is left out, counted as drifted, and named. A plan is applied once; if that is interrupted, the same
+    ledger has changed, is left out, counted as stale, and named. A plan is applied once; if that is interrupted, the same
     command goes on with it.
     """
     with load_project(state) as project, progress(project, as_json), in_order() as stop:
@@ -57,7 +57,7 @@ def command(state: State, plan: str, max_age: timedelta, approvals: tuple[str, .
         print_json({**summary(execution, promises), "approve": approve, "exit": code})
     else:
         print_summary(execution, promises, code)
-        drifted = sum(step.counts.get("drifted", 0) for step in execution.steps)
-        if drifted:
-            click.echo(one_line(f"{drifted:,} drifted since the plan was made, and were left out: plan again."))
+        stale = sum(step.counts.get("stale", 0) for step in execution.steps)
+        if stale:
+            click.echo(one_line(f"{stale:,} stale: changed since the plan was made, and left out. Plan again."))
     sys.exit(code)
