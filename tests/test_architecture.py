@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {
     "testing": 6,
     "__main__": 6,
     "project": 5,
+    "workspace": 5,
     "jobs": 5,
     "records": 5,
     "plans": 5,

@@ -16,7 +16,7 @@ from contraflow.errors import ConfigError, ContraflowError, Problem
 from contraflow.ledger import Ledger, StreamName
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 _WORDS = {
     Promise.CONFIRMED_ONCE: "the next sync asks the remote for every item, and sends what it does not have",
@@ -36,7 +36,7 @@ class AcceptedStep:
     """What the next run does with its items, for people."""
 
 
-def accept(project: Project, ledger: Ledger, *, now: Callable[[], datetime], force: bool) -> Sequence[AcceptedStep]:
+def accept(project: Workspace, ledger: Ledger, *, now: Callable[[], datetime], force: bool) -> Sequence[AcceptedStep]:
     """Accept a restored ledger, while no job runs.
 
     Args:
@@ -68,7 +68,7 @@ def accept(project: Project, ledger: Ledger, *, now: Callable[[], datetime], for
     ]
 
 
-def _promises(project: Project) -> Iterator[tuple[StreamName, Promise]]:
+def _promises(project: Workspace) -> Iterator[tuple[StreamName, Promise]]:
     """Every step that writes, and what may be done with its items."""
     for integration in project.config.integrations.values():
         with suppress(ContraflowError):  # what cannot be run has nothing on its way

@@ -21,7 +21,7 @@ from contraflow.readers.loading import explain_lazy_load
 from contraflow_hookspecs import ConnectorError, IdFilter, Key, StepContext
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 _log = logging.getLogger("contraflow.explain")
 _log.setLevel(logging.ERROR)  # what a reader warns of is what is explained
@@ -91,7 +91,7 @@ class Explanation:
     places: tuple[Place, ...]
 
 
-def explain(project: Project, subject: str, id: Any, *, show_values: bool = False) -> Explanation:  # noqa: A002
+def explain(project: Workspace, subject: str, id: Any, *, show_values: bool = False) -> Explanation:  # noqa: A002
     """Explain one record, from the ledger and a look at its entity as it is now. Nothing is written.
 
     Args:
@@ -112,7 +112,7 @@ def explain(project: Project, subject: str, id: Any, *, show_values: bool = Fals
     return Explanation(subject=subject, id=str(id), places=tuple(places))
 
 
-def steps_of(project: Project, subject: str) -> Sequence[tuple[RunnableJob, RunnableStep]]:
+def steps_of(project: Workspace, subject: str) -> Sequence[tuple[RunnableJob, RunnableStep]]:
     """The item steps that are meant."""
     config = project.config
     name, *narrower = subject.split("/")
@@ -150,7 +150,7 @@ def steps_of(project: Project, subject: str) -> Sequence[tuple[RunnableJob, Runn
     return found
 
 
-def _of_integration(project: Project, name: str, job: str | None) -> Iterator[tuple[RunnableJob, RunnableStep]]:
+def _of_integration(project: Workspace, name: str, job: str | None) -> Iterator[tuple[RunnableJob, RunnableStep]]:
     integration = project.integration(name)
     names = project.job_names(integration) if job is None else (project.job_name(integration, job),)
     for each in names:
@@ -162,7 +162,7 @@ def _of_integration(project: Project, name: str, job: str | None) -> Iterator[tu
 class _Explainer:
     """Explains a record in one step."""
 
-    project: Project
+    project: Workspace
     job: RunnableJob
     step: RunnableStep
     resource: Any

@@ -20,7 +20,7 @@ from contraflow.readers.loading import explain_lazy_load
 from contraflow.step_check import step_problems
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +33,7 @@ class PreparedRun:
 
 
 def prepare(
-    project: Project, integration: str, request: RunRequest, *, job: str | None, approvals: Sequence[str] = ()
+    project: Workspace, integration: str, request: RunRequest, *, job: str | None, approvals: Sequence[str] = ()
 ) -> PreparedRun:
     """Prepare a run.
 
@@ -73,7 +73,7 @@ def prepare(
 
 
 def synchronisation(
-    project: Project,
+    project: Workspace,
     prepared: PreparedRun,
     *,
     now: Callable[[], datetime],

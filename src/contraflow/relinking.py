@@ -15,7 +15,7 @@ from contraflow.ledger import display_key, encode_key
 from contraflow_hookspecs import Key
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +34,7 @@ class Relinked:
 
 
 def relink(
-    project: Project,
+    project: Workspace,
     integration: str,
     id: Any,  # noqa: A002 - what people call it
     remote_id: str,

@@ -13,9 +13,10 @@ from evidence import gather
 from harness import LATER, Setting, write_project
 from workload import Workload
 
-from contraflow.project import Project, utc_now
+from contraflow.project import Project
 from contraflow.testing.remote.effect_log import read_log
 from contraflow.testing.remote.process import FaultRemote
+from contraflow.workspace import utc_now
 from contraflow_hookspecs import JobExecution
 
 OUTCOMES = ("written", "unchanged", "filtered", "coalesced", "rejected", "deferred", "in_doubt")

@@ -38,7 +38,8 @@ _KNOWN: frozenset[str] = frozenset()
 
 def live(directory: Path, order: Mapping[str, Any]) -> dict[str, Any]:
     """One run of the integration, from loading the project on."""
-    from contraflow.project import Project, utc_now
+    from contraflow.project import Project
+    from contraflow.workspace import utc_now
 
     later = timedelta(seconds=order.get("later", 0.0))
     os.environ.update(order.get("environ", {}))

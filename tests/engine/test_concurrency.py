@@ -16,7 +16,7 @@ from contraflow.engine.run import RequestRecordedError
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import FencedError
 from contraflow.ledger import open_ledger
-from contraflow.project import utc_now
+from contraflow.workspace import utc_now
 from contraflow_hookspecs import BatchStatus, Item, Written, hookimpl
 
 

@@ -24,7 +24,7 @@ from contraflow.options import StepOptions, options_of
 from contraflow_hookspecs import PermanentError, RemoteItem, StepContext
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 _NOT_SUPPORTED = "not_supported"
 _PAGE = 1000
@@ -42,7 +42,7 @@ class Audit:
         stop: Ends it early.
     """
 
-    project: Project
+    project: Workspace
     job: RunnableJob
     step: RunnableStep
     resource: Any

@@ -20,11 +20,11 @@ from contraflow.preparing import PreparedRun, prepare, synchronisation
 from contraflow_hookspecs import IdFilter, JobExecution
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 
 def apply_plan(
-    project: Project,
+    project: Workspace,
     path: str | os.PathLike[str],
     *,
     max_age: timedelta,
@@ -63,7 +63,7 @@ def _words(span: timedelta) -> str:
     return f"{span.total_seconds():.0f} seconds"
 
 
-def _check_ledger(project: Project, plan: PlanFile) -> None:
+def _check_ledger(project: Workspace, plan: PlanFile) -> None:
     ledger = project.existing_ledger()
     if plan.ledger is None:
         if ledger is not None and not ledger.knows_plan(plan.digest):
@@ -72,7 +72,7 @@ def _check_ledger(project: Project, plan: PlanFile) -> None:
         raise PlanError("the plan is of another ledger: it says what differs from what that one remembers")
 
 
-def _prepare(project: Project, plan: PlanFile, approvals: Sequence[str]) -> PreparedRun:
+def _prepare(project: Workspace, plan: PlanFile, approvals: Sequence[str]) -> PreparedRun:
     request = RunRequest(ids=[], parameters=plan.parameters, force=plan.force)
     run = prepare(project, plan.integration, request, job=plan.job, approvals=approvals)
     missing = plan.steps.keys() - {each.step.key for each in run.steps}

@@ -29,14 +29,14 @@ from contraflow.readers.loading import explain_lazy_load
 from contraflow_hookspecs import StepContext
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 _NO_STREAM = 0
 """Number of a step that never ran: they begin with 1, so the ledger knows nothing of it."""
 
 
 def make_plan(
-    project: Project,
+    project: Workspace,
     integration: str,
     request: RunRequest,
     *,
@@ -65,7 +65,7 @@ def make_plan(
 
 
 @contextmanager
-def _ledger(project: Project) -> Iterator[tuple[Ledger, str | None]]:
+def _ledger(project: Workspace) -> Iterator[tuple[Ledger, str | None]]:
     """The ledger with its id; in its place an empty one without, where there is none yet."""
     ledger = project.existing_ledger()
     if ledger is not None:
@@ -78,7 +78,7 @@ def _ledger(project: Project) -> Iterator[tuple[Ledger, str | None]]:
         yield none, None
 
 
-def project_digest(project: Project, integration: str) -> str:
+def project_digest(project: Workspace, integration: str) -> str:
     """Tells one project from another, and one configuration of an integration from another; secrets do not count.
 
     Where the source lies does not, either: of another source, the items drift.
@@ -98,7 +98,7 @@ def project_digest(project: Project, integration: str) -> str:
 class _Planner:
     def __init__(
         self,
-        project: Project,
+        project: Workspace,
         run: PreparedRun,
         ledger: Ledger,
         *,

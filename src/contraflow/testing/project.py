@@ -14,7 +14,8 @@ import yaml
 
 from contraflow.config import JobDefinition, load_configuration
 from contraflow.plugins import Plugins
-from contraflow.project import Project, utc_now
+from contraflow.project import Project
+from contraflow.workspace import utc_now
 from contraflow_hookspecs import ExportJob, JobExecution
 
 if TYPE_CHECKING:
