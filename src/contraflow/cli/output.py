@@ -1,15 +1,15 @@
-"""What the commands have in common: ``--json``, tables, and loading the project."""
+"""What the commands have in common: JSON, tables, and loading the project."""
 
 from __future__ import annotations
 
 import enum
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -19,13 +19,6 @@ from contraflow.escaping import one_line, printable
 
 if TYPE_CHECKING:
     from contraflow.project import Project
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def json_option(function: _F) -> _F:
-    """Give a command the option ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
 def load_project(state: State) -> Project:
@@ -43,9 +36,11 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Reduce attrs objects, enumerations, moments and paths to what JSON knows."""
+    """Reduce attrs objects, named tuples, enumerations, moments and paths to what JSON knows."""
     if attrs.has(type(value)):
         return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

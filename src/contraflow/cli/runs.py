@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
-from contraflow.cli.exit_codes import INTERRUPTED, MEANINGS, OK, TERMINATED
+from contraflow.cli.exit_codes import INTERRUPTED, MEANINGS, OK, TERMINATED, exit_code
 from contraflow.cli.output import indented, plain, print_table
 from contraflow.escaping import one_line
 
@@ -88,49 +89,65 @@ def progress(project: Project, as_json: bool) -> Iterator[Resumptions]:
     yield resumptions
 
 
-def summary(execution: JobExecution, promises: Sequence[Promise]) -> dict[str, Any]:
-    """An execution as JSON tells it."""
-    return {
-        **plain(execution),
-        "counts": dict(execution.counts),
-        "promises": [{"class": promise.value, "words": promise.words} for promise in promises],
-    }
+@attrs.frozen
+class Ended:
+    """How an execution ended.
 
+    Args:
+        execution: It.
+        promises: What is promised of its job.
+        code: The exit code that it earns.
+    """
 
-def print_summary(execution: JobExecution, promises: Sequence[Promise], code: int) -> None:
-    """Say how a run ended: its steps in a table, how long it took, what went wrong, and what is promised of the rest."""
-    counts = execution.counts
-    shown = [name for name in _COLUMNS if name in ("read", "written") or counts.get(name)]
-    rows = [
-        [step.step, step.status.value, *(f"{step.counts.get(name, 0):,}" for name in shown)] for step in execution.steps
-    ]
-    if rows:
-        numbers = frozenset(range(2, 2 + len(shown)))
-        print_table(["step", "status", *(name.replace("_", " ") for name in shown)], rows, right=numbers)
-    seconds = (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
-    name = one_line(f"{execution.integration}, {execution.job}")
-    click.echo(f"{name}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})")
-    if counts.get("recovered"):
-        click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
-    for note in execution.notes:
-        click.echo(indented(note))
-    if counts.get("foreign"):
-        click.echo(f"  {counts['foreign']:,} had been changed at the remote by somebody else")
-    for error in execution.errors:
-        click.echo(indented(error))
-    for promise in promises:
-        click.echo(f"Promise: {promise.sentence}.")
-    if code != OK:
-        click.echo(f"Exit code {code}: {MEANINGS[code]}.")
+    execution: JobExecution
+    promises: Sequence[Promise]
+    code: int
 
+    @classmethod
+    def of(cls, project: Project, execution: JobExecution) -> Ended:
+        """Work it out."""
+        job = project.assemble(project.integration(execution.integration), execution.job)
+        doubts = project.has_doubts(execution.integration, execution.job)
+        return cls(execution, project.promise(job), exit_code(execution, doubts=doubts))
 
-def refuse_misplaced_options(context: click.Context) -> None:
-    """Refuse options before a command of a group: they would be the group's own, and change nothing."""
-    given = [
-        option.opts[0]
-        for option in context.command.params
-        if option.name and context.get_parameter_source(option.name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given:
-        name = f"{context.info_name} {context.invoked_subcommand}"
-        raise click.UsageError(f"{', '.join(given)}: options go behind the command: contraflow {name} …", context)
+    @property
+    def summary(self) -> dict[str, Any]:
+        """It as JSON tells it."""
+        from contraflow.engine.limits import approval_named
+
+        return {
+            **plain(self.execution),
+            "counts": dict(self.execution.counts),
+            "promises": [{"class": promise.value, "words": promise.words} for promise in self.promises],
+            "approve": approval_named(self.execution.exit_description),
+            "exit": self.code,
+        }
+
+    def print(self) -> None:
+        """Say how a run ended: its steps in a table, how long it took, what went wrong, and what is promised of the rest."""
+        execution, counts = self.execution, self.execution.counts
+        shown = [name for name in _COLUMNS if name in ("read", "written") or counts.get(name)]
+        rows = [
+            [step.step, step.status.value, *(f"{step.counts.get(name, 0):,}" for name in shown)]
+            for step in execution.steps
+        ]
+        if rows:
+            numbers = frozenset(range(2, 2 + len(shown)))
+            print_table(["step", "status", *(name.replace("_", " ") for name in shown)], rows, right=numbers)
+        seconds = (
+            (execution.ended - execution.started).total_seconds() if execution.ended and execution.started else 0.0
+        )
+        name = one_line(f"{execution.integration}, {execution.job}")
+        click.echo(f"{name}: {execution.status.value} in {seconds:.1f} s (execution {execution.id})")
+        if counts.get("recovered"):
+            click.echo(f"  {counts['recovered']:,} of an earlier run, of which the answer was lost, are settled now")
+        for note in execution.notes:
+            click.echo(indented(note))
+        if counts.get("foreign"):
+            click.echo(f"  {counts['foreign']:,} had been changed at the remote by somebody else")
+        for error in execution.errors:
+            click.echo(indented(error))
+        for promise in self.promises:
+            click.echo(f"Promise: {promise.sentence}.")
+        if self.code != OK:
+            click.echo(f"Exit code {self.code}: {MEANINGS[self.code]}.")

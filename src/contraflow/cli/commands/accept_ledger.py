@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, print_json
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project, print_json
 from contraflow.escaping import one_line
 
 

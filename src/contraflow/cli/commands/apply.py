@@ -9,9 +9,9 @@ from datetime import timedelta
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import exit_code
-from contraflow.cli.output import json_option, load_project, print_json
-from contraflow.cli.runs import in_order, print_summary, progress, summary
+from contraflow.cli.options import approve_option, json_option
+from contraflow.cli.output import load_project, print_json
+from contraflow.cli.runs import Ended, in_order, progress
 from contraflow.escaping import one_line
 
 _AGE = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhd])")
@@ -28,13 +28,7 @@ def _age(context: click.Context, option: click.Parameter, value: str) -> timedel
 @click.command("apply", short_help="Carry out a plan: what it says, and nothing else.")
 @click.argument("plan")
 @click.option("--max-age", callback=_age, default="7d", show_default=True, metavar="AGE", help="How old it may be.")
-@click.option(
-    "--approve",
-    "approvals",
-    multiple=True,
-    metavar="DIGEST",
-    help="Do what a guard stopped, if it is still the same; the stopped run named the digest.",
-)
+@approve_option
 @click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
 @json_option
 @click.pass_obj
@@ -47,17 +41,12 @@ def command(state: State, plan: str, max_age: timedelta, approvals: tuple[str, .
     """
     with load_project(state) as project, progress(project, as_json), in_order() as stop:
         execution = project.apply(plan, max_age=max_age, approve=approvals, wait=wait, stop=stop)
-        integration = execution.integration
-        promises = project.promise(project.assemble(project.integration(integration), execution.job))
-        code = exit_code(execution, doubts=project.has_doubts(integration, execution.job))
+        ended = Ended.of(project, execution)
     if as_json:
-        from contraflow.engine.limits import approval_named
-
-        approve = approval_named(execution.exit_description)
-        print_json({**summary(execution, promises), "approve": approve, "exit": code})
+        print_json(ended.summary)
     else:
-        print_summary(execution, promises, code)
+        ended.print()
         stale = sum(step.counts.get("stale", 0) for step in execution.steps)
         if stale:
             click.echo(one_line(f"{stale:,} stale: changed since the plan was made, and left out. Plan again."))
-    sys.exit(code)
+    sys.exit(ended.code)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import OK, exit_code
-from contraflow.cli.output import json_option, load_project, moment, print_json, print_table
-from contraflow.cli.runs import in_order, print_summary, refuse_misplaced_options, summary
+from contraflow.cli.listing import list_by_default, print_list
+from contraflow.cli.options import json_option, list_options
+from contraflow.cli.output import load_project, moment, print_json, print_table
+from contraflow.cli.runs import Ended, in_order
 from contraflow.escaping import printable
 
 if TYPE_CHECKING:
@@ -24,26 +25,19 @@ _SIDES = ("local", "remote")
     short_help="Records changed at the remote that wait for a decision.",
     invoke_without_command=True,
 )
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_context
-def command(context: click.Context, integration: str | None, limit: int, as_json: bool) -> None:
+def command(context: click.Context, /, **_: Any) -> None:
     """List the records that wait for a decision; or show or settle one.
 
     Somebody changed them at the remote, and the step's policy (its parameter `conflicts`) leaves it to a person which
     version holds. Nothing of them is sent until then. `contraflow conflicts settle` decides.
     """
-    if context.invoked_subcommand is not None:
-        refuse_misplaced_options(context)
-        return
-    context.invoke(list_conflicts, integration=integration, limit=limit, as_json=as_json)
+    list_by_default(context)
 
 
 @command.command("list", short_help="List them.")
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_obj
 def list_conflicts(state: State, integration: str | None, limit: int, as_json: bool) -> None:
     """List the records that wait for a decision. It is what `contraflow conflicts` alone does."""
@@ -53,17 +47,18 @@ def list_conflicts(state: State, integration: str | None, limit: int, as_json: b
         if integration is not None:
             project.integration(integration)
         found = project.conflicts(integration=integration, limit=limit)
-    if as_json:
-        print_json({"conflicts": found})
-        return
-    if not found:
-        click.echo("No conflicts.")
-        return
-    rows = [
-        [str(each.id), each.integration, each.step, display_key(each.key), _what(each), moment(each.since)]
-        for each in found
-    ]
-    print_table(["number", "integration", "step", "id", "fields", "since"], rows, right=frozenset({0}))
+    print_list(
+        "conflicts",
+        found,
+        lambda each: [
+            *(str(each.id), each.integration, each.step, display_key(each.key)),
+            *(_what(each), moment(each.since)),
+        ],
+        headings=["number", "integration", "step", "id", "fields", "since"],
+        right=frozenset({0}),
+        nothing="No conflicts.",
+        as_json=as_json,
+    )
 
 
 @command.command("show", short_help="Show one, with the values of both sides.")
@@ -116,14 +111,12 @@ def settle(state: State, number: int, sides: tuple[str, ...], wait: bool, as_jso
     take = dict(_side(each) for each in sides)
     with load_project(state) as project, in_order() as stop:
         execution = project.settle_conflict(number, take, wait=wait, stop=stop)
-        promises = project.promise(project.assemble(project.integration(execution.integration), execution.job))
-        code = exit_code(execution, doubts=project.has_doubts(execution.integration, execution.job))
+        ended = Ended.of(project, execution)
     if as_json:
-        print_json({**summary(execution, promises), "exit": code})
+        print_json(ended.summary)
     else:
-        print_summary(execution, promises, code)
-    if code != OK:
-        sys.exit(code)
+        ended.print()
+    sys.exit(ended.code)
 
 
 def _side(text: str) -> tuple[str, str]:

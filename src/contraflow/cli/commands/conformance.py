@@ -13,7 +13,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import FAILED
-from contraflow.cli.output import json_option, print_json
+from contraflow.cli.options import json_option
+from contraflow.cli.output import print_json
 from contraflow.errors import ConfigError, Problem
 
 _NO_TESTS = 5  # pytest's exit code

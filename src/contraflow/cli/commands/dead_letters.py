@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import OK, exit_code
-from contraflow.cli.output import json_option, load_project, moment, print_json, print_table
-from contraflow.cli.runs import in_order, print_summary, refuse_misplaced_options, summary
+from contraflow.cli.exit_codes import OK
+from contraflow.cli.listing import list_by_default, print_list
+from contraflow.cli.options import json_option, list_options
+from contraflow.cli.output import load_project, moment, print_json
+from contraflow.cli.runs import Ended, in_order
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
     from contraflow.ledger import DeadLetter
     from contraflow.project import Project
-    from contraflow_hookspecs import JobExecution
 
 
 @click.group(
@@ -24,27 +25,20 @@ if TYPE_CHECKING:
     short_help="The items that were rejected: list, show, retry or drop them.",
     invoke_without_command=True,
 )
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_context
-def command(context: click.Context, integration: str | None, limit: int, as_json: bool) -> None:
+def command(context: click.Context, /, **_: Any) -> None:
     """List the items that were rejected, with the reason, oldest first; or show, retry or drop them.
 
     An item is rejected when it cannot be exported as it is: the processor or the remote refuses it, or its values cannot be
     sent. Mend the record, and the next sync tries it again by itself. Mend the mapping or the remote, and run `contraflow
     dead-letters retry`. When the item goes through, its dead letter goes away.
     """
-    if context.invoked_subcommand is not None:
-        refuse_misplaced_options(context)
-        return
-    context.invoke(list_letters, integration=integration, limit=limit, as_json=as_json)
+    list_by_default(context)
 
 
 @command.command("list", short_help="List them, oldest first.")
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_obj
 def list_letters(state: State, integration: str | None, limit: int, as_json: bool) -> None:
     """List the items that were rejected, with the reason, oldest first. It is what `contraflow dead-letters` alone does."""
@@ -54,17 +48,18 @@ def list_letters(state: State, integration: str | None, limit: int, as_json: boo
         if integration is not None:
             project.integration(integration)
         letters = project.dead_letters(integration=integration, limit=limit)
-    if as_json:
-        print_json({"dead_letters": letters})
-        return
-    if not letters:
-        click.echo("No dead letters.")
-        return
-    rows = [
-        [str(each.id), each.integration, each.step, display_key(each.key), each.code, str(each.attempts), each.reason]
-        for each in letters
-    ]
-    print_table(["number", "integration", "step", "id", "code", "tries", "reason"], rows, right=frozenset({0, 5}))
+    print_list(
+        "dead_letters",
+        letters,
+        lambda each: [
+            *(str(each.id), each.integration, each.step, display_key(each.key)),
+            *(each.code, str(each.attempts), each.reason),
+        ],
+        headings=["number", "integration", "step", "id", "code", "tries", "reason"],
+        right=frozenset({0, 5}),
+        nothing="No dead letters.",
+        as_json=as_json,
+    )
 
 
 @command.command("show", short_help="Show one, with all that is known of it.")
@@ -115,21 +110,18 @@ def retry(
     Their entities are read and compared afresh, so nothing old is sent; also what the remote has refused before is tried
     again. The exit code is that of the worst run.
     """
-    executions: list[JobExecution] = []
+    ended: list[Ended] = []
     with load_project(state) as project, in_order() as stop:
         if integration is not None:
             project.integration(integration)
         letters = _chosen(project, integration, job, step, ids)
-        codes = []
         for execution in project.retry_dead_letters(letters, wait=wait, stop=stop):
-            codes.append(exit_code(execution, doubts=project.has_doubts(execution.integration, execution.job)))
-            executions.append(execution)
+            ended.append(Ended.of(project, execution))
             if not as_json:
-                assembled = project.assemble(project.integration(execution.integration), execution.job)
-                print_summary(execution, project.promise(assembled), codes[-1])
-    code = max(codes, default=OK)
+                ended[-1].print()
+    code = max((each.code for each in ended), default=OK)
     if as_json:
-        print_json({"executions": [summary(each, ()) for each in executions], "exit": code})
+        print_json({"executions": [each.summary for each in ended], "exit": code})
     elif not letters:
         click.echo("No dead letters.")
     sys.exit(code)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import DRIFTED, MEANINGS, OK, exit_code
-from contraflow.cli.output import json_option, load_project, plain, print_json, print_table
-from contraflow.cli.runs import in_order, print_summary, summary
+from contraflow.cli.exit_codes import DRIFTED, MEANINGS, OK
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project, plain, print_json, print_table
+from contraflow.cli.runs import Ended, in_order
 
 if TYPE_CHECKING:
     from contraflow.drift import Drift, ItemDrift, StepDrift
@@ -64,17 +65,16 @@ def command(
             wait=wait,
             stop=stop,
         )
-        codes = [exit_code(each, doubts=project.has_doubts(each.integration, each.job)) for each in found.repairs]
+        repairs = [Ended.of(project, each) for each in found.repairs]
         extra = any(each.kind == "extra" for each in found.items)
         drifted = found.found if not repair else extra
-        code = max(codes, default=OK) or (DRIFTED if drifted else OK)
+        code = max((each.code for each in repairs), default=OK) or (DRIFTED if drifted else OK)
         if as_json:
-            print_json({**plain(found), "repairs": [summary(each, ()) for each in found.repairs], "exit": code})
+            print_json({**plain(found), "repairs": [each.summary for each in repairs], "exit": code})
         else:
             _print(found)
-            for execution, its_code in zip(found.repairs, codes, strict=True):
-                assembled = project.assemble(project.integration(execution.integration), execution.job)
-                print_summary(execution, project.promise(assembled), its_code)
+            for each in repairs:
+                each.print()
             if code == DRIFTED:
                 click.echo(f"Exit code {code}: {MEANINGS[code]}.")
     sys.exit(code)

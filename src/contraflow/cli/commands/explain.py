@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, moment, print_json
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project, moment, print_json
 from contraflow.escaping import printable
 
 if TYPE_CHECKING:

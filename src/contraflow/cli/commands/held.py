@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project, print_json, print_table
-from contraflow.cli.runs import refuse_misplaced_options
+from contraflow.cli.listing import list_by_default, print_list
+from contraflow.cli.options import json_option, list_options, together
+from contraflow.cli.output import load_project, print_json
 
 if TYPE_CHECKING:
     from contraflow.ledger import Verdict
 
 
+_chosen_items = together(
+    click.argument("integration"),
+    click.option("--job", metavar="NAME", help="Which job, if the integration has several."),
+    click.option("--step", required=True, metavar="NAME", help="Of which step."),
+    click.option("--id", "ids", multiple=True, metavar="ID", help="This entity, as for sync; may be repeated."),
+    click.option("--all", "everything", is_flag=True, help="All that the step holds."),
+)
+
+
 @click.group(
     "held", short_help="Items whose fate is unknown: list, resend or settle them.", invoke_without_command=True
 )
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_context
-def command(context: click.Context, integration: str | None, limit: int, as_json: bool) -> None:
+def command(context: click.Context, /, **_: Any) -> None:
     """List the items that are held, or say what became of them.
 
     An item is held when it was sent, no answer came that could be believed, and the remote can neither recognise a repeated
     sending nor be asked: to send it again might do it twice. Look at the remote, and say what you found.
     """
-    if context.invoked_subcommand is not None:
-        refuse_misplaced_options(context)
-        return
-    context.invoke(list_held, integration=integration, limit=limit, as_json=as_json)
+    list_by_default(context)
 
 
 @command.command("list", short_help="List them.")
-@click.option("--integration", metavar="NAME", help="Only of this integration.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@json_option
+@list_options
 @click.pass_obj
 def list_held(state: State, integration: str | None, limit: int, as_json: bool) -> None:
     """List the items that are held. It is what `contraflow held` alone does."""
@@ -46,22 +49,19 @@ def list_held(state: State, integration: str | None, limit: int, as_json: bool) 
         if integration is not None:
             project.integration(integration)
         items = project.held(integration=integration, limit=limit)
-    if as_json:
-        print_json({"held": [each._asdict() for each in items]})
-        return
-    if not items:
-        click.echo("No items are held.")
-        return
-    rows = [[each.integration, each.job, each.step, display_key(each.key), str(each.execution_id)] for each in items]
-    print_table(["integration", "job", "step", "id", "execution"], rows, right=frozenset({4}))
+    print_list(
+        "held",
+        items,
+        lambda each: [each.integration, each.job, each.step, display_key(each.key), str(each.execution_id)],
+        headings=["integration", "job", "step", "id", "execution"],
+        right=frozenset({4}),
+        nothing="No items are held.",
+        as_json=as_json,
+    )
 
 
 @command.command("resend", short_help="Let the next run send them again, though they may arrive twice.")
-@click.argument("integration")
-@click.option("--job", metavar="NAME", help="Which job, if the integration has several.")
-@click.option("--step", required=True, metavar="NAME", help="Of which step.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="This entity, as for sync; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="All that the step holds.")
+@_chosen_items
 @json_option
 @click.pass_obj
 def resend(
@@ -72,11 +72,7 @@ def resend(
 
 
 @command.command("settle", short_help="Say what the remote has of them.")
-@click.argument("integration")
-@click.option("--job", metavar="NAME", help="Which job, if the integration has several.")
-@click.option("--step", required=True, metavar="NAME", help="Of which step.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="This entity, as for sync; may be repeated.")
-@click.option("--all", "everything", is_flag=True, help="All that the step holds.")
+@_chosen_items
 @click.option(
     "--as",
     "verdict",

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, print_json, shown_path
+from contraflow.cli.options import json_option
+from contraflow.cli.output import print_json, shown_path
 
 _FILES = ("contraflow.yaml", "jobs.yml", "address_book.py")
 _DATABASE = "shop.db"

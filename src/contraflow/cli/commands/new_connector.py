@@ -11,7 +11,8 @@ import attrs
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, print_json, shown_path
+from contraflow.cli.options import json_option
+from contraflow.cli.output import print_json, shown_path
 
 KINDS = {
     "python": "a connector in Python, which sends requests and says what became of each",

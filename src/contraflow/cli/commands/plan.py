@@ -10,7 +10,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CHANGES, OK
-from contraflow.cli.output import json_option, load_project, print_json, print_table
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project, print_json, print_table
 from contraflow.cli.plans import counts_of, details, document, markdown, operations_of, remarks
 from contraflow.cli.runs import in_order, parameter
 from contraflow.escaping import one_line

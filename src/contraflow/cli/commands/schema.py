@@ -7,7 +7,8 @@ import json
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import json_option, load_project
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project
 
 _FILES = ("project", "jobs")
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.output import indented, json_option, load_project, moment, print_json, print_table
+from contraflow.cli.options import json_option
+from contraflow.cli.output import indented, load_project, moment, print_json, print_table
 from contraflow.cli.progress import outcomes
 from contraflow.escaping import one_line
 
@@ -51,10 +52,10 @@ def command(state: State, integration: str | None, limit: int, as_json: bool) ->
                 "executions": executions,
                 "died": sorted(dead),
                 "running": running,
-                "requests": [each._asdict() for each in requests],
+                "requests": requests,
                 "items": overview,
                 "dead_letters": letters,
-                "forgetting": [each._asdict() for each in begun],
+                "forgetting": begun,
             }
         )
         return

@@ -8,7 +8,8 @@ import click
 
 from contraflow.cli.app import State
 from contraflow.cli.exit_codes import FAILED, OK
-from contraflow.cli.output import json_option, load_project, moment, print_json
+from contraflow.cli.options import json_option
+from contraflow.cli.output import load_project, moment, print_json
 
 
 @click.command("stop", short_help="Ask a running sync to stop after the chunk in hand.")

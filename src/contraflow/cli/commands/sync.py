@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contraflow.cli.app import State
-from contraflow.cli.exit_codes import OK, exit_code
-from contraflow.cli.output import json_option, load_project, print_json
-from contraflow.cli.runs import in_order, parameter, print_summary, progress, summary
+from contraflow.cli.exit_codes import OK
+from contraflow.cli.options import approve_option, json_option
+from contraflow.cli.output import load_project, print_json
+from contraflow.cli.runs import Ended, in_order, parameter, progress
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
@@ -36,13 +37,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Wait while another process runs the job.")
 @click.option("--no-resume", is_flag=True, help="Read from the beginning, also after a run that was interrupted.")
 @click.option("--force", is_flag=True, help="Send what is read also if the remote has it already, or has refused it.")
-@click.option(
-    "--approve",
-    "approvals",
-    multiple=True,
-    metavar="DIGEST",
-    help="Do what a guard stopped, if it is still the same; the stopped run named the digest.",
-)
+@approve_option
 @json_option
 @click.pass_obj
 def command(
@@ -112,19 +107,11 @@ def command(
 
 def _tell(project: Project, execution: JobExecution, resumptions: Resumptions, as_json: bool) -> dict[str, Any]:
     """Say how a job ended, unless that is to be said as JSON; give what JSON has to say."""
-    from contraflow.engine.limits import approval_named
-
-    promises = project.promise(project.assemble(project.integration(execution.integration), execution.job))
-    code = exit_code(execution, doubts=project.has_doubts(execution.integration, execution.job))
+    ended = Ended.of(project, execution)
     resumed = dict(resumptions.behind)
     if not as_json:
         for line in resumptions.lines:
             click.echo(one_line(line))
-        print_summary(execution, promises, code)
+        ended.print()
     resumptions.behind.clear()
-    return {
-        **summary(execution, promises),
-        "resumed": resumed,
-        "approve": approval_named(execution.exit_description),
-        "exit": code,
-    }
+    return {**ended.summary, "resumed": resumed}
