@@ -32,5 +32,11 @@ def test_what_is_claimed_is_earned() -> None:
     assert len(claimed) == len(suites())
 
 
+def test_each_report_names_its_remote() -> None:
+    remotes = re.findall(r"^ +against (.+), (?:with faults made by \w+|without faults)$", PAGE, re.MULTILINE)
+    assert len(remotes) == len(suites())
+    assert not [remote for remote in remotes if "without a name" in remote or "://" in remote]
+
+
 def test_no_report_has_a_failed_test() -> None:
     assert "failed" not in PAGE.replace("a failed test", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -64,6 +65,40 @@ def test_methods_that_few_remotes_know_are_passed_on(method):
             answer = httpx.request(method, f"{proxy.url}/book/", content="<d:prop/>", trust_env=False)
         serving.join()
     assert (answer.status_code, answer.text) == (207, f"{method} <d:prop/>")
+
+
+def test_links_lead_through_the_proxy():
+    """As a remote with pages links them, in a header or in its answer; and what is linked back is the remote's own."""
+
+    class Remote(BaseHTTPRequestHandler):
+        def do_POST(self):
+            origin = f"http://127.0.0.1:{self.server.server_port}"
+            asked.append((self.headers["Destination"], self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            body = json.dumps({"next": f"{origin}/?page=2", "escaped": "@"}).replace(
+                "@", f"{origin}/3".replace("/", "\\/")
+            )
+            self.send_response(200)
+            self.send_header("Next-Page", f"{origin}/?page=2")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    asked = []
+    with HTTPServer(("127.0.0.1", 0), Remote) as server:
+        server.timeout = 5
+        serving = threading.Thread(target=server.handle_request)
+        serving.start()
+        with FaultProxy(f"http://127.0.0.1:{server.server_port}/", concerns=is_write) as proxy:
+            headers = {"Destination": f"{proxy.url}new"}
+            answer = httpx.post(proxy.url, json={"parent": f"{proxy.url}9"}, headers=headers, trust_env=False)
+            assert answer.headers["Next-Page"] == answer.json()["next"] == f"{proxy.url}?page=2"
+            assert answer.json()["escaped"] == f"{proxy.url}3"
+        serving.join()
+        own = f"http://127.0.0.1:{server.server_port}/"
+    assert asked == [(f"{own}new", json.dumps({"parent": f"{own}9"}, separators=(",", ":")))]
 
 
 def test_faults_are_for_writes_and_as_often_as_they_should(proxy, client):

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ import yaml
 import contraflow_http
 from contraflow_hookspecs import StepContext
 from contraflow_http.connector import open_resources
+
+sys.path.insert(0, str(Path(__file__).parent))  # for private_kinto
 
 
 @attrs.frozen(kw_only=True)

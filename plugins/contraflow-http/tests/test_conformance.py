@@ -1,4 +1,5 @@
-"""The connector keeps contraflow's contract, against the fault remote: one suite for each way to send, and each promise."""
+"""The connector keeps contraflow's contract: against the fault remote, one suite for each way to send and each promise; and
+against Kinto, the remote of ``make demo``."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import httpx
+import private_kinto
 import pytest
 
 import contraflow_http
@@ -17,6 +20,12 @@ from contraflow.testing.remote.process import FaultRemote, fault_remote
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRemote]:
     with fault_remote(tmp_path_factory.mktemp("remote"), {}) as remote:
+        yield remote
+
+
+@pytest.fixture(scope="module")
+def kinto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[private_kinto.Kinto]:
+    with private_kinto.running(tmp_path_factory.mktemp("kinto")) as remote:
         yield remote
 
 
@@ -64,6 +73,10 @@ class Conformance(ConnectorConformance):
     @pytest.fixture
     def remote(self, running: FaultRemote) -> Records:
         return Records(running, self.kind)
+
+    @pytest.fixture
+    def against(self) -> str:
+        return "the fault remote of contraflow[testing], a real HTTP server as its own process"
 
     def entity(self, number: int) -> Mapping[str, Any]:
         return {
@@ -160,3 +173,83 @@ class TestNothingPromised(Conformance):
 
     kind = "d"
     endpoint: ClassVar = {"create": {"path": "/d/records"}}
+
+
+class KintoRecords:
+    """What one collection of Kinto holds."""
+
+    def __init__(self, client: httpx.Client, collection: str) -> None:
+        self._client, self._path = client, f"{collection}/records"
+
+    def read(self, key: tuple[Any, ...]) -> Mapping[str, Any] | None:
+        answer = self._client.get(f"{self._path}/{key[0]}")
+        found: Mapping[str, Any] | None = None if answer.status_code == 404 else answer.json()["data"]
+        return found
+
+    def count(self, key: tuple[Any, ...]) -> int:
+        return int(self.read(key) is not None)
+
+
+class TestKinto(ConnectorConformance):
+    """Class A: a real store, which refuses a change against an older version."""
+
+    more: ClassVar[Mapping[str, Any]] = {}
+
+    @pytest.fixture
+    def collection(self, kinto: Any) -> str:
+        """A new one, below the root."""
+        return str(kinto.collection())
+
+    @pytest.fixture
+    def connector(self) -> object:
+        return contraflow_http
+
+    @pytest.fixture
+    def settings(self, kinto: Any, collection: str) -> Mapping[str, Any]:
+        records = f"{collection}/records"
+        nothing = {"name": None, "balance": None, "seen": None}
+        endpoint = {
+            "upsert": {"path": f"{records}/{{key}}"},
+            "delete": {"path": f"{records}/{{key}}"},
+            "read": {"path": f"{records}/{{key}}", "record": "data", "modified": "last_modified"},
+            "fetch": {"path": f"{records}?in_id=%22{{remote_ids}}%22", "separator": "%22,%22", "records": "data"},
+            "list": {"path": f"{records}?_limit=2", "records": "data", "next": "header:Next-Page"},
+            "find": {"path": f"{records}?name={{name}}", "records": "data", "match": {"name": "name"}},
+            "archive": {"method": "PATCH", "path": f"{records}/{{remote_id}}", "body": {"data": {"points": None}}},
+            "forget": {"method": "PATCH", "path": f"{records}/{{remote_id}}", "body": {"data": nothing}},
+            "fields": {name: name for name in ("name", "points", "balance", "seen")},
+            "wrap": "data",
+            "id": "data.id",
+            "version": "header:ETag",
+            "if_match": True,
+            "error": "message",
+        }
+        return {
+            "url": kinto.url,
+            "auth": {"basic": {"username": kinto.user, "password": kinto.password}},
+            "timeout": 1,
+            "endpoints": {"item": endpoint},
+            **self.more,
+        }
+
+    @pytest.fixture
+    def remote(self, kinto: Any, collection: str) -> KintoRecords:
+        return KintoRecords(kinto.client, collection)
+
+    @pytest.fixture
+    def against(self, kinto: Any) -> str:
+        return f"Kinto {kinto.version}"
+
+    def entity(self, number: int) -> Mapping[str, Any]:
+        return {
+            "name": f"Customer {number}",
+            "points": number * 1000,
+            "balance": Decimal(number) / 100,
+            "seen": datetime(2024, 5, 6, tzinfo=UTC) + timedelta(days=number),
+        }
+
+
+class TestKintoInABatch(TestKinto):
+    """Class A: many requests in one, as ``make demo`` sends them."""
+
+    more: ClassVar = {"batch": {"path": "/batch", "size": 100}}

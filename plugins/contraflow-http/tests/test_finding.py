@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from contraflow_hookspecs import (
@@ -91,6 +92,13 @@ def test_records_are_put_away(remote, connect, reply):
     assert results[2].reason.endswith("owes us")
     assert remote.received[0].json == {"active": False}
     assert remote.received[0].headers["If-Match"] == '"v"'
+
+
+def test_what_is_put_away_again_is_not_refused_for_the_version_of_the_first_time(remote, connect, reply):
+    remote.script(reply(200))
+    again = [attrs.evolve(change, attempt=2) for change in gone(1)]
+    assert archive_items(items=again, context=connect(BASE + ARCHIVE)) == [Written(key=(1,))]
+    assert "If-Match" not in remote.received[0].headers
 
 
 def test_records_are_forgotten_whatever_their_version(remote, connect, reply):

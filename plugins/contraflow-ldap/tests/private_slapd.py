@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -207,6 +208,12 @@ def running(
         yield slapd
     finally:
         slapd.stop()
+
+
+def version() -> str:
+    """What the installed slapd says of itself: ``2.5.13``."""
+    told = subprocess.run([_slapd(), "-VV"], capture_output=True, text=True, check=False).stderr
+    return re.findall(r"slapd (\d[\d.]*)", told)[0]
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import private_slapd
 import pytest
 from private_slapd import BASE, BIND_DN, PASSWORD
 
@@ -68,6 +69,10 @@ class TestOpenldap(ConnectorConformance):
     @pytest.fixture
     def remote(self, openldap: Any) -> People:
         return People(openldap)
+
+    @pytest.fixture
+    def against(self) -> str:
+        return f"OpenLDAP (slapd {private_slapd.version()})"
 
     def entity(self, number: int) -> Mapping[str, Any]:
         return {

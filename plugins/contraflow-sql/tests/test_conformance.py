@@ -13,6 +13,8 @@ import sqlalchemy as sa
 import contraflow_sql
 from contraflow.testing import ConnectorConformance, FaultKind, Request, TcpProxy
 
+_PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
 
 def columns() -> list[sa.Column[Any]]:
     return [
@@ -68,6 +70,12 @@ class Conformance(ConnectorConformance):
     @pytest.fixture
     def remote(self, warehouse: Any, table: sa.Table) -> Rows:
         return Rows(warehouse, table)
+
+    @pytest.fixture
+    def against(self, warehouse: Any) -> str:
+        with warehouse.engine.connect() as connection:
+            version = ".".join(map(str, connection.dialect.server_version_info))
+        return f"{_PRODUCTS[warehouse.backend]} {version}"
 
     def entity(self, number: int) -> Mapping[str, Any]:
         return {

@@ -106,6 +106,12 @@ class Trytond:
             process.kill()
             process.wait()
 
+    def version(self) -> str:
+        """The installed server's: ``8.0.12``."""
+        command = "import importlib.metadata; print(importlib.metadata.version('trytond'))"
+        python = [str(_program(self.environment, "python")), "-c", command]
+        return subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip()
+
     def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         """Run a statement in the database, as its administrator might."""
         file = self.folder / f"{DATABASE}.sqlite"

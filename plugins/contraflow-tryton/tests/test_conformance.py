@@ -75,6 +75,10 @@ class Conformance(ConnectorConformance):
     def remote(self, erp: Any) -> Parties:
         return Parties(erp)
 
+    @pytest.fixture
+    def against(self, erp: Any) -> str:
+        return f"Tryton (trytond {erp.trytond.version()})"
+
     def entity(self, number: int) -> Mapping[str, Any]:
         return {
             "name": f"Ana {number}",

@@ -140,17 +140,24 @@ class FaultProxy:
             connection = http.client.HTTPSConnection(str(upstream.hostname), upstream.port, timeout=30, context=context)
         else:
             connection = http.client.HTTPConnection(str(upstream.hostname), upstream.port, timeout=30)
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        # Links that the remote tells lead to this proxy, and those that it is sent lead to itself.
+        own, ours = f"{upstream.scheme}://{upstream.netloc.rpartition('@')[2]}", self._origin
+        sent = {
+            name: value.replace(ours, own) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP
+        }
+        content = _relinked(request.body, ours, own) or None
         try:
-            connection.request(request.method, request.path, body=request.body or None, headers=headers)
+            connection.request(request.method, request.path, body=content, headers=sent)
             answer = connection.getresponse()
-            body = answer.read()
-            shown = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
+            body = _relinked(answer.read(), own, ours)
+            shown = [
+                (name, value.replace(own, ours))
+                for name, value in answer.getheaders()
+                if name.lower() not in _HOP_BY_HOP
+            ]
         finally:
             connection.close()
-        own = f"{upstream.scheme}://{upstream.netloc}"
-        back = [(name, value.replace(own, self._origin) if name == "Location" else value) for name, value in shown]
-        return _Answer(status=answer.status, body=body, headers=back)
+        return _Answer(status=answer.status, body=body, headers=shown)
 
     def answer(self, fault: Fault) -> _Answer:
         """What a client is told that meets a fault of an answer."""
@@ -180,6 +187,13 @@ class FaultProxy:
             if readable:
                 return  # closed: no client says more before it has its answer
         self.overdue = True
+
+
+def _relinked(body: bytes, origin: str, to: str) -> bytes:
+    """The body with another origin in its links; some write JSON with escaped slashes."""
+    for old, new in ((origin, to), (origin.replace("/", "\\/"), to.replace("/", "\\/"))):
+        body = body.replace(old.encode(), new.encode())
+    return body
 
 
 def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:

@@ -23,6 +23,10 @@ class ConnectorReport:
     """The test class, as pytest names it."""
     connector: str = ""
     """The name of its job."""
+    against: str = ""
+    """The remote."""
+    faults: str = ""
+    """What made the faults, by its class; empty where none were made."""
     claimed: str = ""
     """The class that its capabilities claim."""
     earned: str = ""
@@ -82,6 +86,8 @@ def lines_of(report: ConnectorReport) -> list[str]:
         f"{report.outcomes[kind]} {kind}" for kind in ("passed", "failed", "skipped") if report.outcomes[kind]
     )
     lines = [f"{report.connector} ({report.suite})"]
+    through = f"with faults made by {report.faults}" if report.faults else "without faults"
+    lines.append(f"    against {report.against}, {through}")
     lines.append(f"    claims  {Promise(report.claimed).sentence}")
     lines.append(f"    earned  {Promise(report.earned).sentence if report.earned else 'no promise'}")
     lines += [f"            + {words}" for words in report.shown]

@@ -37,7 +37,9 @@ class Writer:
         Raises:
             ConnectorError: As for :meth:`write`.
         """
-        return self._carry_out(changes, Kind.ARCHIVE, deed)
+        # Again without a version: the first sending may have made a new one, for which this one would be refused.
+        known = [attrs.evolve(change, remote_version=None) if change.attempt > 1 else change for change in changes]
+        return self._carry_out(known, Kind.ARCHIVE, deed)
 
     def forget(self, changes: Sequence[Change], deed: Deed) -> list[WriteResult]:
         """Remove the changes' records, or make them anonymous, whatever others changed in them.

@@ -11,7 +11,7 @@ import pytest
 
 from contraflow.testing.conformance.bench import Bench, RemoteView, fail
 from contraflow.testing.conformance.same import same_value
-from contraflow.testing.conformance.settings import moved, url_in
+from contraflow.testing.conformance.settings import moved, origin_of, url_in
 from contraflow.testing.fault_proxy import FaultProxy
 from contraflow.testing.faults import FaultInjector, Request
 from contraflow.testing.tcp_proxy import TcpProxy
@@ -54,6 +54,13 @@ class ConformanceBase:
     def remote(self) -> RemoteView:
         """How to see what the remote holds: an object with ``read(key)`` and ``count(key)``."""
         fail("override the fixture 'remote': it returns an object with read(key) and count(key)")
+
+    @pytest.fixture
+    def against(self, settings: Mapping[str, Any]) -> str:
+        """What the report says that the connector was run against: product and version. By default scheme, host and port of
+        the URL in the settings."""
+        url = url_in(settings)
+        return "a remote without a name" if url is None else origin_of(url)
 
     @pytest.fixture
     def faults(self, settings: Mapping[str, Any]) -> Iterator[FaultInjector | None]:

@@ -113,12 +113,14 @@ class PromiseChecks(ConformanceBase):
         """Every class: what was carried out although its answer was lost is never said to be surely not."""
         self._holds(doubt_is_told(self, bench))
 
-    def test_the_claimed_promise_is_earned(self, bench: Bench, request: pytest.FixtureRequest) -> None:
+    def test_the_claimed_promise_is_earned(self, bench: Bench, against: str, request: pytest.FixtureRequest) -> None:
         """What the capabilities claim is shown."""
         evidence = {name: probe(self, bench) for name, probe in _PROBES.items() if _possible(name, bench)}
         earned = earned_by(evidence)
         told = {
             "connector": bench.job.name,
+            "against": against,
+            "faults": type(bench.faults).__name__ if bench.faults is not None else "",
             "claimed": bench.claimed.value,
             "earned": earned.value if earned else "",
             "shown": [shown.words for shown in evidence.values() if shown.good],

@@ -13,6 +13,12 @@ def url_in(settings: Mapping[str, Any]) -> str | None:
     return next((each for each in candidates if isinstance(each, str) and _origin(each) is not None), None)
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL: what may be shown of it."""
+    scheme, host, port = _origin(url) or ("", "", None)
+    return f"{scheme}://{host}" if port is None else f"{scheme}://{host}:{port}"
+
+
 def moved(settings: Mapping[str, Any], url: str, to: str) -> dict[str, Any]:
     """The settings with another origin in every URL of the remote's, at any depth."""
     target = urlsplit(to)
