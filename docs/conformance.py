@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,15 @@ def _run(name: str) -> list[ConnectorReport]:
 
 
 def _put(page: str, name: str, reports: list[ConnectorReport]) -> str:
-    """The page with other reports, and the commit of which they are, in the connector's section."""
-    describe = ["git", "describe", "--always", "--dirty=, changed"]
-    commit = subprocess.check_output(describe, cwd=ROOT, text=True).strip()  # noqa: S603 - git, as everywhere
+    """The page with other reports, and the day on which they were made, in the connector's section."""
     lines = "\n".join(f"    {line}" for report in reports for line in lines_of(report))
     section = re.search(rf"^## {name}\n\n.*?(?=\n^## |\Z)", page, re.MULTILINE | re.DOTALL)
     if section is None:
         raise SystemExit(f"{PAGE.name} has no section for {name}")
-    words = re.split(r"\n\n(?:Run at|    )", section[0])[0].rstrip()
-    return f"{page[: section.start()]}{words}\n\nRun at {commit}.\n\n{lines}\n{page[section.end() :]}"
+    words = re.split(r"\n\n(?:Run on|    )", section[0])[0].rstrip()
+    return (
+        f"{page[: section.start()]}{words}\n\nRun on {datetime.now(UTC):%Y-%m-%d}.\n\n{lines}\n{page[section.end() :]}"
+    )
 
 
 if __name__ == "__main__":
