@@ -442,7 +442,29 @@ def test_without_a_policy_a_refused_version_is_rejected(shop):
     execution = shop.sync()
     assert counts(execution) == {"rejected": 1}
     with shop.project() as project:
-        assert [letter.code for letter in project.dead_letters()] == ["conflict"]
+        (letter,) = project.dead_letters()
+    assert letter.code == "conflict"
+    assert letter.reason.endswith("parameter `conflicts` says what holds then: local, remote, newest, merge or ask")
+
+
+@pytest.mark.parametrize(("policy", "name"), [("local", "Anna"), ("remote", "Hana"), ("ask", "Hana")])
+def test_a_policy_that_is_set_later_settles_what_was_refused_before(shop, policy, name):
+    shop.remote.answer = shop.remote.guarded
+    edit(shop, name="Hana")
+    change(shop, name="Anna")
+    assert counts(shop.sync()) == {"rejected": 1}
+    (refused,) = shop.remote.sent
+    assert counts(shop.sync()) == {"rejected": 1}  # as long as nobody says what holds
+    shop.parameters["conflicts"] = policy
+    with shop.project() as project, project.plan("acme") as plan:
+        assert plan.changes == 1
+        assert project.explain("customer", 1).places[0].due
+    assert "rejected" not in counts(shop.sync())
+    assert record(shop)["name"] == name
+    assert all(each.idempotency_key != refused.idempotency_key for each in shop.remote.sent[1:])
+    with shop.project() as project:
+        assert project.dead_letters() == []
+        assert len(project.conflicts()) == (policy == "ask")
 
 
 def test_what_is_refused_again_is_rejected(shop):

@@ -237,12 +237,19 @@ def test_one_reason_for_very_many_rejections_ends_the_step(shop) -> None:
 
 def test_a_version_that_the_remote_refused_is_not_sent_again_before_it_changes(shop) -> None:
     shop.remote.answer = lambda changes, _: [Rejected(key=c.key, code="no", reason="no") for c in changes]
-    shop.sync()
-    assert counts(shop.sync()) == {"read": 3, "rejected": 3}
+    assert shop.sync().notes == ()
+    again = shop.sync()
+    assert counts(again) == {"read": 3, "rejected": 3}
+    assert again.errors == ()
+    assert again.notes == (
+        "3 of 3 rejected were refused by an earlier run, and are not sent again as they are: see `contraflow dead-letters`",
+    )
     assert len(shop.remote.calls) == 1
     shop.sql("UPDATE customer SET name = 'better' WHERE id = 2")
     shop.remote.answer = lambda changes, _: shop.remote.store(changes)
-    assert counts(shop.sync()) == {"read": 3, "rejected": 2, "written": 1, "created": 1}
+    again = shop.sync()
+    assert counts(again) == {"read": 3, "rejected": 2, "written": 1, "created": 1}
+    assert again.notes[0].startswith("2 of 2 rejected were refused by an earlier run")
 
 
 def test_an_interrupted_run_is_resumed_behind_its_checkpoint(shop) -> None:

@@ -40,7 +40,8 @@ def test_a_new_version_of_the_connector_is_named_with_what_it_sends_again(shop, 
     shop.remote.process = renamed
     execution = sync("acme 1.1")
     assert execution.notes == (
-        "the mapping changed since execution 2: remote 1.0 -> 1.1; 2 of 3 items were sent again",
+        "the mapping changed since execution 2: remote 1.0 -> 1.1; 2 of 3 items were sent again, for that or for a change "
+        "of their own: email in 2, name in 2, title in 2",
     )
     assert execution.errors == ()
     assert sync("acme 1.1").notes == ()
@@ -67,12 +68,10 @@ def test_it_is_said_when_the_step_begins(shop, sync) -> None:
 def test_only_a_run_that_compared_everything_settles_the_matter(shop, sync) -> None:
     sync("acme 1.0")
     shop.remote.process = renamed
-    assert sync("acme 1.1", ids=[1]).notes == (
-        "the mapping changed since execution 1: remote 1.0 -> 1.1; 1 of 1 items were sent again",
-    )
-    assert sync("acme 1.1").notes == (
-        "the mapping changed since execution 1: remote 1.0 -> 1.1; 1 of 3 items were sent again",
-    )
+    changed = "the mapping changed since execution 1: remote 1.0 -> 1.1"
+    how = "were sent again, for that or for a change of their own: email in 1, name in 1, title in 1"
+    assert sync("acme 1.1", ids=[1]).notes == (f"{changed}; 1 of 1 items {how}",)
+    assert sync("acme 1.1").notes == (f"{changed}; 1 of 3 items {how}",)
     assert sync("acme 1.1").notes == ()
 
 

@@ -116,6 +116,7 @@ class Comparison:
         at_once: Whether deferred items are due before their time.
         filtered: What is to become at once of items that were sent, and that the processor now skips; ``None``: nothing.
         resurrect: Whether records that somebody removed at the remote are made again.
+        settles_conflicts: Whether the step says what holds in a conflict: then what was refused for one is sent again.
     """
 
     ledger: Ledger
@@ -130,6 +131,7 @@ class Comparison:
     at_once: bool = False
     filtered: Removal | None = None
     resurrect: bool = False
+    settles_conflicts: bool = False
     _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
     _base: hashlib.blake2b = attrs.field(init=False)
 
@@ -168,6 +170,8 @@ class Comparison:
                 and (known[item.key_text] != item.fingerprint or item.key_text in chunk.intended or not may_pass)
             }
             self._states = self.ledger.item_states(self.stream_id, list(doubtful))
+            if self.settles_conflicts:
+                self._release_conflicts()
             for item in page:
                 if item.again:
                     chunk.counts["deferred"] -= 1
@@ -190,6 +194,12 @@ class Comparison:
                     chunk = Chunk()
         if chunk.size or chunk.counts:
             yield chunk
+
+    def _release_conflicts(self) -> None:
+        """Forget that the remote refused these very versions while nobody had said what holds in a conflict."""
+        refused = [key for key, state in self._states.items() if state.status == "rejected" and state.pending]
+        for key in self.ledger.refused_for_conflict(self.stream_id, refused):
+            self._states[key] = self._states[key]._replace(pending=None)
 
     def _add(self, chunk: Chunk, item: Prepared) -> None:
         key_text = item.key_text

@@ -147,6 +147,10 @@ class ItemLoop:
     _removed: int = attrs.field(default=0, init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
+    fields_sent_again: Counter[str] = attrs.field(factory=Counter, init=False)
+    """In how many of these which field differs, as far as that is known."""
+    refused_before: int = attrs.field(default=0, init=False)
+    """Items that are rejected since an earlier run, and were not sent again."""
 
     def __attrs_post_init__(self) -> None:
         options = self.options
@@ -176,6 +180,7 @@ class ItemLoop:
             # In a complete read they go last, with those that vanished, when it is known how many they are.
             filtered=None if reads_everything(self.context) else options.filtered,
             resurrect=options.resurrect,
+            settles_conflicts=options.conflicts is not None,
         )
         self._conflicts = self._conflict_pass(retries)
         # What is adopted may be in conflict with what is there.
@@ -403,7 +408,10 @@ class ItemLoop:
     def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""
         to_send = [list(chunk.intended.values()) for chunk in group]
-        self.sent_again += sum(map(_was_confirmed, chain.from_iterable(to_send)))
+        for intended in filter(_was_confirmed, chain.from_iterable(to_send)):
+            self.sent_again += 1
+            self.fields_sent_again.update(intended.change.changed or ())
+        self.refused_before += sum(outcome == "rejected" for chunk in group for outcome, _, _ in chunk.aside)
         keeps_doubts = self.promise is not Promise.REPORTED
         numbers = iter(
             self.ledger.intend_all(

@@ -95,6 +95,7 @@ def look(
         now=now,
         filtered=options.filtered,
         resurrect=options.resurrect,
+        settles_conflicts=options.conflicts is not None,
         resend_held=promise_of(job.capabilities, options.in_doubt) is Promise.AT_LEAST_ONCE,
     )
     with closing(comparison.chunks(_with_removal(preparation, comparison, options))) as chunks:

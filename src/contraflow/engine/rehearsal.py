@@ -110,6 +110,7 @@ class Rehearsal:
             resend_held=self.promise is Promise.AT_LEAST_ONCE,
             filtered=None if reads_everything(self.context) else self.options.filtered,
             resurrect=self.options.resurrect,
+            settles_conflicts=self.options.conflicts is not None,
         )
         counts: Counter[str] = Counter()
         with (

@@ -11,6 +11,8 @@ import attrs
 
 from contraflow.engine.comparison import Chunk, Intended, is_new
 from contraflow.ledger import AWAY, UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
+from contraflow.ledger.dead_letters import CONFLICT
+from contraflow.merge import POLICIES
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import (
     Action,
@@ -27,6 +29,10 @@ from contraflow_hookspecs import (
 
 _DELETE, _CREATED = Operation.DELETE, Action.CREATED  # looked up for each item they would take long
 _LONGEST_REASON = 1000
+_CONFLICT = (
+    "the remote's record was changed by somebody else; the step's parameter `conflicts` says what holds then: "
+    f"{', '.join(POLICIES[:-1])} or {POLICIES[-1]}"
+)
 _MOST_NOTES = 3  # of one outcome in one settlement: more would tell nothing new
 
 
@@ -163,8 +169,7 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             state = _unconfirmed(intended, "rejected")
             settled.states.append(state._replace(fingerprint=UNKNOWN_CONTENT, remote_version=None))
             settled.counts["rejected"] += 1
-            reason = "the remote's record was changed by somebody else"
-            _bury(settled, intended.key_text, Rejected(key=result.key, code="conflict", reason=reason), redact)
+            _bury(settled, intended.key_text, Rejected(key=result.key, code=CONFLICT, reason=_CONFLICT), redact)
         case Gone():
             settled.states.append(ItemState(intended.key_text, "gone", intended.generation))
             settled.counts["gone"] += 1

@@ -39,6 +39,8 @@ from contraflow_hookspecs import (
     WriteResult,
 )
 
+_MOST_FIELDS = 5  # named in a note
+
 
 @attrs.define(kw_only=True)
 class StepRun:
@@ -233,9 +235,15 @@ class StepRun:
     def _count(self, loop: ItemLoop) -> None:
         self._counts = loop.counts
         self._told_at_end.looped(stale=list(loop.stale), waits=list(loop.waits))
+        notes = [*self.notes]
         if self._mapping.reason:
-            sent = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
-            self._execution = attrs.evolve(self._execution, notes=(*self.notes, f"{self._mapping.reason}; {sent}"))
+            notes.append(f"{self._mapping.reason}; {_sent_again(loop)}")
+        if loop.refused_before:
+            notes.append(
+                f"{loop.refused_before:,} of {loop.counts['rejected']:,} rejected were refused by an earlier run, and are "
+                "not sent again as they are: see `contraflow dead-letters`"
+            )
+        self._execution = attrs.evolve(self._execution, notes=tuple(notes))
 
     def once_more(self) -> StepExecution | None:
         """After :meth:`execute`, when other steps have run: try once more what waits for parents.
@@ -318,3 +326,14 @@ class StepRun:
         self.ledger.finish_step(record.id, execution, lease=self.leadership.lease)
         self.observers.tell(self.observers.step_finished, execution=execution)
         return execution
+
+
+def _sent_again(loop: ItemLoop) -> str:
+    """How many items were sent again, and what differed in them. Which would have under the old mapping, nobody knows."""
+    number = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
+    if not loop.fields_sent_again:
+        return number
+    fields = sorted(loop.fields_sent_again.items(), key=lambda each: (-each[1], each[0]))
+    shown = [f"{name} in {count:,}" for name, count in fields[:_MOST_FIELDS]]
+    more = [f"and {len(fields) - _MOST_FIELDS} more fields"] if len(fields) > _MOST_FIELDS else []
+    return f"{number}, for that or for a change of their own: {', '.join([*shown, *more])}"

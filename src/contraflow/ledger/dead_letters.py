@@ -14,6 +14,9 @@ from contraflow.ledger.records import DeadLetter, NewDeadLetter
 from contraflow.ledger.schema import dead_letter, item_state, stream
 from contraflow.ledger.text import message, storable
 
+CONFLICT = "conflict"
+"""The code of an item that the remote refused, since somebody else had changed its record."""
+
 
 def record(
     connection: Connection, stream_id: int, execution_id: int, letters: Sequence[NewDeadLetter], moment: datetime
@@ -56,6 +59,14 @@ def resolve(connection: Connection, stream_id: int, keys: Sequence[str], items: 
     connection.execute(
         delete(dead_letter).where(dead_letter.c.stream_id == stream_id, items.among(dead_letter.c.key, keys))
     )
+
+
+def keys_of(connection: Connection, stream_id: int, code: str, keys: Sequence[str], items: ItemStore) -> list[str]:
+    """Those of ``keys`` of which there is a dead letter with this code."""
+    query = select(dead_letter.c.key).where(
+        dead_letter.c.stream_id == stream_id, dead_letter.c.code == code, items.among(dead_letter.c.key, keys)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def find(

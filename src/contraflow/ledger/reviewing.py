@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from contraflow.ledger import conflicts
+from contraflow.ledger import conflicts, dead_letters
 from contraflow.ledger.conflicts import Decided
 from contraflow.ledger.core import LedgerCore
 from contraflow.ledger.records import ItemConflict
@@ -37,6 +37,13 @@ class Reviewing(LedgerCore):
         """
         with self._database.write() as connection:
             return conflicts.decide(connection, seen, sides)
+
+    def refused_for_conflict(self, stream_id: int, keys: Sequence[str]) -> list[str]:
+        """Those of these items (canonical texts) that are dead letters since the remote refused them for a conflict."""
+        if not keys:
+            return []
+        with self._database.read() as connection:
+            return dead_letters.keys_of(connection, stream_id, dead_letters.CONFLICT, keys, self._items)
 
     def decided_conflicts(self, stream_id: int, keys: Sequence[str]) -> dict[str, Decided]:
         """What was decided, and not yet carried out, of the conflicts of these items (canonical texts)."""
