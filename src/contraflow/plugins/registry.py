@@ -1,4 +1,4 @@
-"""The plugin manager: finds plugins, holds them against the contract, and hands out callers for the stages of a step.
+"""Finds plugins, holds them against the contract, and hands out callers for the stages of a step.
 
 A façade over pluggy, which is used by its public interface alone. Plugins come from entry points in the group
 ``contraflow``, contraflow's own included. The entry point's name is the plugin's name; a second entry point for the same
@@ -8,24 +8,20 @@ goes on working.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, cast
 
 import attrs
 import pluggy
 
-from contraflow.config import JobDefinition, parse_jobs
-from contraflow.contract import check_implementation, describe
+from contraflow.contract import check_implementation
 from contraflow.contract_version import unmet_contract
-from contraflow.errors import ConfigError, ContraflowError, HookContractError, PluginError, Problem, near_match
-from contraflow_hookspecs import PROJECT_NAME, Advice, ConnectorError, ExportJob, StepContext, specs
+from contraflow.errors import PluginError, near_match
+from contraflow_hookspecs import PROJECT_NAME, specs
 
 _log = logging.getLogger("contraflow.plugins")
 
@@ -46,8 +42,8 @@ class PluginRecord:
     """Why it cannot be used; ``None`` if it can."""
 
 
-class Plugins:
-    """The plugins of a project.
+class PluginRegistry:
+    """The plugins that there are.
 
     Args:
         disabled: Names of entry points that are not to be loaded.
@@ -195,6 +191,18 @@ class Plugins:
         """
         return self._records[self._aliases.get(name, name)]
 
+    def plugin(self, name: str) -> object:
+        """The plugin of this name or alias.
+
+        Raises:
+            PluginError: No usable plugin answers to it.
+        """
+        plugin = self._manager.get_plugin(self._aliases.get(name, name))
+        if plugin is None:
+            found, hint = self.explain_missing(name)
+            raise PluginError(f"plugin '{name}': {found}; {hint}")
+        return cast(object, plugin)
+
     def explain_missing(self, name: str) -> tuple[str, str]:
         """Why no usable plugin answers to a name: what was found, and a hint."""
         if name in self._disabled:
@@ -211,7 +219,7 @@ class Plugins:
 
     def implements(self, name: str, hook: str) -> bool:
         """Whether the plugin implements the hook itself, not only as a wrapper."""
-        plugin = self._plugin(name)
+        plugin = self.plugin(name)
         return any(impl.plugin is plugin and not _wraps(impl) for impl in self._caller(hook).get_hookimpls())
 
     def caller(self, hook: str, name: str) -> Callable[..., Any]:
@@ -220,7 +228,7 @@ class Plugins:
         Raises:
             PluginError: The plugin does not implement the hook.
         """
-        plugin = self._plugin(name)
+        plugin = self.plugin(name)
         everywhere = self._caller(hook)
         others = [impl.plugin for impl in everywhere.get_hookimpls() if not _wraps(impl) and impl.plugin is not plugin]
         caller = self._manager.subset_hook_caller(hook, others)
@@ -232,116 +240,6 @@ class Plugins:
                 f"plugin '{name}' implements {hook} only as a wrapper" if wrapper else f"plugin '{name}' has no {hook}"
             )
         return caller if self._monitored else _direct(caller, hook) or caller
-
-    def source_digest(self, name: str) -> str | None:
-        """A digest of the source of the module in which the named plugin is written; ``None`` where there is none."""
-        plugin = self._plugin(name)
-        module = plugin if inspect.ismodule(plugin) else inspect.getmodule(type(plugin))
-        path = getattr(module, "__file__", None)
-        try:
-            return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest() if path else None
-        except OSError:
-            return None
-
-    def export_jobs(self, name: str) -> tuple[ExportJob, ...]:
-        """The jobs that the named connector brings; empty if it brings none.
-
-        Raises:
-            HookContractError: The answer is not an ``ExportJob`` or a tuple of them.
-        """
-        if not self.implements(name, "provide_export_job"):
-            return ()
-        answer = self._ask("provide_export_job", name)
-        jobs = answer if isinstance(answer, tuple) else (answer,)
-        strangers = [job for job in jobs if not isinstance(job, ExportJob)]
-        if strangers or not jobs:
-            found = describe(strangers[0]) if strangers else "an empty tuple"
-            raise HookContractError(name, "provide_export_job", found, "an ExportJob or a tuple of them")
-        return jobs
-
-    def definitions(self, name: str, job: ExportJob) -> Mapping[str, JobDefinition]:
-        """The jobs in the definition that the named connector brings; none if the project defines them.
-
-        Raises:
-            ConfigError: The connector's definition is not valid, or its file is not there.
-        """
-        given: Any = job.definition
-        if given is None:
-            return {}
-        where = f"plugin '{name}'"
-        if isinstance(given, Mapping):
-            return parse_jobs(given, name=where)
-        if isinstance(given, str):
-            given = _package_of(self._plugin(name)) / given
-        if not isinstance(given, Traversable):
-            expected = "a definition that is the name of a file, a file, a mapping, or None"
-            raise HookContractError(name, "provide_export_job", describe(given), expected)
-        try:
-            text = given.read_bytes()
-        except OSError:
-            raise ConfigError(
-                Problem(message=f"{where}: the definition of job '{job.name}' cannot be read", found=str(given))
-            ) from None
-        return parse_jobs(text, name=f"{where}, {given.name}")
-
-    def check_step(self, name: str, context: StepContext) -> Sequence[str]:
-        """What the named plugin objects to in a step; empty if nothing."""
-        if not self.implements(name, "check_step"):
-            return ()
-        answer = self._ask("check_step", name, context=context)
-        if (
-            isinstance(answer, str)
-            or not isinstance(answer, Sequence)
-            or any(type(each) not in (str, Advice) for each in answer)
-        ):
-            raise HookContractError(name, "check_step", describe(answer), "a sequence of sentences")
-        return answer
-
-    def check_connection(self, name: str, context: StepContext) -> str:
-        """What the named plugin's remote says to us.
-
-        Raises:
-            Exception: Whatever keeps the connector from talking to its remote.
-        """
-        answers = self.caller("check_connection", name)(context=context)
-        answer = answers[0] if answers else None
-        if not isinstance(answer, str):
-            raise HookContractError(name, "check_connection", describe(answer), "one line of text")
-        return answer
-
-    def parameters(self, name: str, given: Mapping[str, Any]) -> Mapping[str, str] | None:
-        """The step parameters that the named plugin understands; ``None`` if it does not say."""
-        if not self.implements(name, "describe_parameters"):
-            return None
-        answer = self._ask("describe_parameters", name, parameters=given)
-        if not isinstance(answer, Mapping):
-            raise HookContractError(name, "describe_parameters", describe(answer), "a mapping of names to help texts")
-        return answer
-
-    def configure(self, job: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Let every plugin add or override parameters of a run; later answers overlay earlier ones."""
-        merged = dict(parameters)
-        for name in self._implementers("configure_job"):
-            answer = self._ask("configure_job", name, job=job, parameters=dict(merged))
-            if answer is not None and not isinstance(answer, Mapping):
-                raise HookContractError(name, "configure_job", describe(answer), "a mapping or None")
-            merged.update(answer or {})
-        return merged
-
-    def notifier(self, hook: str) -> Callable[..., None] | None:
-        """A function that tells every observer; ``None`` if nobody listens. What an observer raises is logged."""
-        callers = [(name, self.caller(hook, name)) for name in self._implementers(hook)]
-        if not callers:
-            return None
-
-        def notify(**arguments: Any) -> None:
-            for name, caller in callers:
-                try:
-                    caller(**arguments)
-                except Exception:  # noqa: BLE001 - an observer never fails a run
-                    _log.exception("plugin %r failed in %s; the run goes on", name, hook)
-
-        return notify
 
     def monitor(self, note: Callable[[str, Sequence[str], Mapping[str, Any], Any, BaseException | None], None]) -> None:
         """Let a function see every hook call from now on, after it, by callers that are asked for from now on: for tests.
@@ -363,43 +261,13 @@ class Plugins:
         self._monitored = True
         self._manager.add_hookcall_monitoring(lambda hook, impls, arguments: None, after)
 
-    def _ask(self, hook: str, name: str, **arguments: Any) -> Any:
-        """What the named plugin answers to a hook that is called before anything runs.
-
-        Raises:
-            PluginError: It raised something. Said so, lest it looks like an error of contraflow's.
-        """
-        try:
-            answers = self.caller(hook, name)(**arguments)
-        except ContraflowError:  # of a built-in plugin
-            raise
-        except ConnectorError as error:
-            raise PluginError(f"plugin '{name}', {hook}: {error}") from error
-        except Exception as error:
-            raise PluginError(f"plugin '{name}' failed in {hook}: {type(error).__name__}: {error}") from error
-        return answers[0] if answers else None  # pluggy leaves out answers of None
-
-    def _implementers(self, hook: str) -> Sequence[str]:
+    def implementers(self, hook: str) -> Sequence[str]:
+        """Names of the plugins that implement a hook themselves, sorted."""
         names = [impl.plugin_name for impl in self._caller(hook).get_hookimpls() if not _wraps(impl)]
         return sorted(set(names))
 
     def _caller(self, hook: str) -> pluggy.HookCaller:
         return cast(pluggy.HookCaller, getattr(self._manager.hook, hook))
-
-    def _plugin(self, name: str) -> object:
-        plugin = self._manager.get_plugin(self._aliases.get(name, name))
-        if plugin is None:
-            found, hint = self.explain_missing(name)
-            raise PluginError(f"plugin '{name}': {found}; {hint}")
-        return cast(object, plugin)
-
-
-def _package_of(plugin: object) -> Traversable:
-    module = plugin if inspect.ismodule(plugin) else inspect.getmodule(type(plugin))
-    spec = getattr(module, "__spec__", None)
-    if spec is None or spec.origin is None:
-        raise PluginError(f"the plugin {plugin!r} lies in no file, so its definition must be a mapping")
-    return Path(spec.origin).parent
 
 
 def _direct(caller: pluggy.HookCaller, hook: str) -> Callable[..., Any] | None:
