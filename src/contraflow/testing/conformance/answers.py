@@ -8,7 +8,8 @@ import pytest
 
 from contraflow.engine.promise import Promise
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, Outcome, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import Outcome, expect
 from contraflow.testing.faults import FaultKind
 from contraflow_hookspecs import Change, Deferred, Rejected, SystemicError, TransientError
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from contraflow.testing.conformance.bench import Bench, RemoteView, fail
+from contraflow.testing.conformance.bench import Bench, RemoteView
+from contraflow.testing.conformance.outcome import fail
 from contraflow.testing.conformance.same import same_value
 from contraflow.testing.conformance.settings import moved, origin_of, url_in
 from contraflow.testing.fault_proxy import FaultProxy

@@ -13,7 +13,8 @@ import pytest
 from contraflow.errors import ConfigError, Location
 from contraflow.settings import secret_values, structure_settings
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, Outcome, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import Outcome, expect
 from contraflow.testing.faults import FaultKind
 
 

@@ -14,7 +14,8 @@ import attrs
 
 from contraflow.fingerprint import canonical
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, expect, fail
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import expect, fail
 from contraflow.testing.conformance.spy import watched
 from contraflow_hookspecs import Capabilities, ItemError, Skip
 

@@ -9,7 +9,8 @@ import pytest
 
 from contraflow.engine.promise import Promise
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import expect
 from contraflow.testing.faults import FaultKind
 from contraflow_hookspecs import Deferred, Idempotency, Written
 

@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import expect
 from contraflow.testing.conformance.same import holds
 from contraflow.testing.faults import FaultKind
 from contraflow_hookspecs import Change, Gone, Key, Operation, Rejected, RemoteItem, Written

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import NAME, Bench, expect, fail
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.driver import NAME
+from contraflow.testing.conformance.outcome import expect, fail
 from contraflow.testing.project import TemporaryProject
 from contraflow.testing.source import SourceTables
 from contraflow_hookspecs import BatchStatus, ConnectorError, Item, JobExecution, StepContext, hookimpl

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, Outcome, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import Outcome, expect
 from contraflow.testing.faults import FaultKind
 from contraflow_hookspecs import Change
 

@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import Bench, expect
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.outcome import expect
 from contraflow_hookspecs import ItemError, Rejected, Skip
 
 _UNICODE = "Žluťoučký kůň · 山田太郎 · Ελένη · שלום · 🦊👩‍👩‍👧 · e\u0301"

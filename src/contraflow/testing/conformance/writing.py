@@ -11,7 +11,9 @@ import attrs
 import pytest
 
 from contraflow.testing.conformance.base import ConformanceBase
-from contraflow.testing.conformance.bench import NAME, Bench, expect, fail
+from contraflow.testing.conformance.bench import Bench
+from contraflow.testing.conformance.driver import NAME
+from contraflow.testing.conformance.outcome import expect, fail
 from contraflow.testing.conformance.spy import watched
 from contraflow_hookspecs import Idempotency, Item, Rejected
 
