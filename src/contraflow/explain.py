@@ -18,13 +18,12 @@ from contraflow.ledger import DeadLetter, Ledger, encode_key
 from contraflow.ledger.explaining import ItemRecord
 from contraflow.options import options_of
 from contraflow.readers.loading import explain_lazy_load
-from contraflow_hookspecs import ConnectorError, IdFilter, Key, StepContext
+from contraflow_hookspecs import ConnectorError, IdFilter, Key
 
 if TYPE_CHECKING:
     from contraflow.workspace import Workspace
 
-_log = logging.getLogger("contraflow.explain")
-_log.setLevel(logging.ERROR)  # what a reader warns of is what is explained
+logging.getLogger("contraflow.explain").setLevel(logging.ERROR)  # what a reader warns of is what is explained
 
 _STATUSES: Mapping[str, str] = {
     "written": "the remote has it as it was last sent",
@@ -215,18 +214,11 @@ class _Explainer:
         options = options_of(step.parameters, job.capabilities, step.parameter_location)
         # What `missing` says holds in runs by id, and the next one may be none.
         by_id = {} if step.wants_ids else {"missing": "warn"}
-        context = StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=step.key,
-            execution_id=0,
+        context = attrs.evolve(
+            job.context(step, self.project.source, "explain"),
             parameters={**step.parameters, "batch_size": 1, **by_id},
-            services=step.services,
-            settings=job.settings,
             resource=self.resource,
             filter=IdFilter(ids=(key,)),
-            source=self.project.source,
-            logger=_log,
         )
         return look(
             job, step, options, context, ledger, stream_id, explain=explain_lazy_load, now=lambda: datetime.now(UTC)

@@ -222,18 +222,7 @@ def _lacking(project: Project, job: RunnableJob, step: RunnableStep) -> Sequence
 def _context(
     project: Project, job: RunnableJob, step: RunnableStep, *, parameters: Mapping[str, Any], resource: Any = None
 ) -> StepContext:
-    return StepContext(
-        integration=job.integration,
-        job=job.name,
-        step=step.key,
-        execution_id=0,
-        parameters=parameters,
-        services=step.services,
-        settings=job.settings,
-        resource=resource,
-        source=project.source,
-        logger=logging.getLogger(f"contraflow.forget.{job.integration}.{step.key}"),
-    )
+    return attrs.evolve(job.context(step, project.source, "forget"), parameters=parameters, resource=resource)
 
 
 def _forget_there(

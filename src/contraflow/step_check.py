@@ -12,7 +12,7 @@ from contraflow.errors import ConfigError, Problem
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow.reference_check import reference_problems
-from contraflow_hookspecs import Advice, StepContext
+from contraflow_hookspecs import Advice
 
 if TYPE_CHECKING:
     from contraflow.source import Source
@@ -72,16 +72,7 @@ def _asked(
     redact: Redactor,
     given: Mapping[str, Any],
 ) -> Iterator[tuple[str, Problem]]:
-    context = StepContext(
-        integration=job.integration,
-        job=job.name,
-        step=step.key,
-        execution_id=0,
-        parameters=given,
-        services=step.services,
-        settings=job.settings,
-        source=source,
-    )
+    context = attrs.evolve(job.context(step, source, "check"), parameters=given)
     for plugin in step.plugins:
         for sentence in plugins.check_step(plugin, context):
             yield sentence, redact.problem(Problem(message=f"step '{step.key}': {sentence}", location=step.location))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -10,7 +11,7 @@ import attrs
 
 from contraflow.errors import Location, Problem, near_match
 from contraflow.references import Reference
-from contraflow_hookspecs import Capabilities, ExportJob
+from contraflow_hookspecs import Capabilities, ExportJob, StepContext
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +85,26 @@ class RunnableJob:
         """Open what the connector shares among its stages; ``None`` where it shares nothing. The ``with`` closes it."""
         opener = self.export_job.open_resources
         return nullcontext() if opener is None else opener(self.settings)
+
+    def context(self, step: RunnableStep, source: Any, purpose: str) -> StepContext:
+        """What a step's stages may know where no execution is on record, with the parameters of the job file.
+
+        Args:
+            step: One of the job's.
+            source: The project's source database.
+            purpose: What it is for: a part of the logger's name.
+        """
+        return StepContext(
+            integration=self.integration,
+            job=self.name,
+            step=step.key,
+            execution_id=0,
+            parameters=step.parameters,
+            services=step.services,
+            settings=self.settings,
+            source=source,
+            logger=logging.getLogger(f"contraflow.{purpose}.{self.integration}.{step.key}"),
+        )
 
 
 def unknown_parameters(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -53,19 +52,8 @@ class Audit:
     def __attrs_post_init__(self) -> None:
         job, step = self.job, self.step
         self._options = options_of(step.parameters, job.capabilities, step.parameter_location)
-        self._context = StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=step.key,
-            execution_id=0,
-            parameters=step.parameters,
-            services=step.services,
-            settings=job.settings,
-            resource=self.resource,
-            source=self.project.source,
-            dry_run=True,
-            logger=logging.getLogger(f"contraflow.drift.{job.integration}.{step.key}"),
-        )
+        context = job.context(step, self.project.source, "drift")
+        self._context = attrs.evolve(context, resource=self.resource, dry_run=True)
 
     def run(self, sample: int | None) -> tuple[StepDrift, list[ItemDrift]]:
         """Compare so many items at random, or all, and then also what is not ours: the sum, and what differs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from contraflow.engine.stopping import StopRequest
 from contraflow.errors import FencedError
 from contraflow.ledger import Ledger
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import BatchStatus, JobExecution, StepContext, StepExecution
+from contraflow_hookspecs import BatchStatus, JobExecution, StepExecution
 
 
 @attrs.frozen(kw_only=True)
@@ -113,20 +112,14 @@ class JobRun:
 
     def _step_run(self, request: StepRequest, execution_id: int, resource: Any) -> StepRun:
         job = self.job
-        context = StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=request.step.key,
+        context = attrs.evolve(
+            job.context(request.step, self.source, "run"),
             execution_id=execution_id,
             parameters=request.parameters,
-            services=request.step.services,
-            settings=job.settings,
             resource=resource,
             filter=request.filter,
             checkpoint=request.checkpoint,
             cursor=request.cursor,
-            source=self.source,
-            logger=logging.getLogger(f"contraflow.run.{job.integration}.{request.step.key}"),
         )
         return StepRun(
             step=request.step,

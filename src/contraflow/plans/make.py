@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+import attrs
 
 from contraflow.engine.changes import from_cursor
 from contraflow.engine.limits import Limits
@@ -26,7 +27,6 @@ from contraflow.ledger import Ledger, open_ledger
 from contraflow.plans.plan import Plan, StepPlan
 from contraflow.preparing import PreparedRun, prepare
 from contraflow.readers.loading import explain_lazy_load
-from contraflow_hookspecs import StepContext
 
 if TYPE_CHECKING:
     from contraflow.workspace import Workspace
@@ -123,7 +123,13 @@ class _Planner:
         stream = self._ledger.stream(integration=job.integration, job=job.name, step=step.key)
         if request.filter.ids is None:
             request = from_cursor(request, self._ledger, job.integration, job.name, self._now())
-        context = self._context(request)
+        context = attrs.evolve(
+            job.context(step, self._project.source, "run"),
+            parameters=request.parameters,
+            filter=request.filter,
+            cursor=request.cursor,
+            dry_run=True,
+        )
         stream_id = _NO_STREAM if stream is None else stream.id
         counts = Rehearsal(
             reader=step.reader,
@@ -151,23 +157,6 @@ class _Planner:
             # Of a ledger that is still to be made nobody knows the id.
             approval=None if verdict is None or self._is_first else verdict.digest,
             spool=spool,
-        )
-
-    def _context(self, request: StepRequest) -> StepContext:
-        job = self._run.job
-        return StepContext(
-            integration=job.integration,
-            job=job.name,
-            step=request.step.key,
-            execution_id=0,
-            parameters=request.parameters,
-            services=request.step.services,
-            settings=job.settings,
-            filter=request.filter,
-            cursor=request.cursor,
-            source=self._project.source,
-            dry_run=True,
-            logger=logging.getLogger(f"contraflow.run.{job.integration}.{request.step.key}"),
         )
 
 
