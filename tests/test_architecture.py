@@ -130,6 +130,8 @@ def test_every_member_is_typed_and_built_alike(member: Path) -> None:
     assert project["build-system"]["build-backend"] == "hatchling.build"
     (package,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert (member / package / "py.typed").is_file()
+    # A pattern without a slash before it means such a folder anywhere: the core's would take in all members.
+    assert all(each.startswith("/") for each in project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
     between = [each for each in project["project"]["dependencies"] if each.startswith("contraflow")]
     assert all("==" not in each and ",<" in each for each in between)
 
