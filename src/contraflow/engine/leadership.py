@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from types import TracebackType
 from typing import Self
 
 import attrs
@@ -80,9 +79,7 @@ class Leadership:
         self._heart.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._heart is not None:
             self._heart.join()
