@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contraflow.merge import FALLBACKS, POLICIES, Rules, Side, difference, merge, resolve, same
+from contraflow.merge import FALLBACKS, POLICIES, Merged, Rules, Side, difference, resolve, same
 
 # Values that Python's own == confuses.
 VALUES = st.sampled_from([None, False, True, 0, 1, 0.0, 1.0, "", "0", "a", [], [0], [False], {}, {"a": 1}])
@@ -21,6 +21,20 @@ RULES = st.builds(
     fields=st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(POLICIES), max_size=3),
     fallback=st.sampled_from(FALLBACKS),
 )
+
+
+def merge(
+    base: Mapping[str, Any] | None,
+    local: Mapping[str, Any],
+    remote: Mapping[str, Any],
+    rules: Rules,
+    *,
+    newer: Side | None = None,
+) -> Merged:
+    """Merge by the values that both sides had last; where nobody knows them, every difference is one that both made."""
+    here = difference(remote if base is None else base, local)
+    there = difference(local if base is None else base, remote)
+    return resolve(local, remote, here, there, rules, newer=newer)
 
 
 def equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

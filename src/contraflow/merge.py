@@ -77,29 +77,6 @@ class Merged:
     """Fields that the remote does not have as they should be."""
 
 
-def merge(
-    base: Mapping[str, Any] | None,
-    local: Mapping[str, Any],
-    remote: Mapping[str, Any],
-    rules: Rules,
-    *,
-    newer: Side | None = None,
-) -> Merged:
-    """Merge by the values that both sides had last.
-
-    Args:
-        base: What was last confirmed; ``None`` if nobody knows: then every difference is one that both sides made.
-        local: What we have.
-        remote: What the remote has.
-        rules: What holds where the remote was edited.
-        newer: The side that was changed last, where that is known; ``None`` leaves ``newest`` to a person.
-    """
-    if base is None:
-        differing = difference(local, remote)
-        return resolve(local, remote, differing, differing, rules, newer=newer)
-    return resolve(local, remote, difference(base, local), difference(base, remote), rules, newer=newer)
-
-
 def resolve(
     local: Mapping[str, Any],
     remote: Mapping[str, Any],

@@ -57,7 +57,6 @@ class Directory:
 
     Args:
         settings: Where it is, and as whom to log in.
-        label: What to call it in messages.
     """
 
     def __init__(self, settings: LdapSettings) -> None:

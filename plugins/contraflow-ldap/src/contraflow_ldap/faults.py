@@ -8,10 +8,8 @@ import re
 import attrs
 
 SUCCESS = 0
-SIZE_LIMIT_EXCEEDED = 4
 CONSTRAINT_VIOLATION = 19
 NO_SUCH_OBJECT = 32
-ENTRY_ALREADY_EXISTS = 68
 
 _LONGEST_REASON = 300
 # The one message of OpenLDAP that repeats values: a filter of all that were to be unique.

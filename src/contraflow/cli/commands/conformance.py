@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import FAILED
 from contraflow.cli.options import json_option
 from contraflow.cli.output import print_json
@@ -24,8 +23,7 @@ _NO_TESTS = 5  # pytest's exit code
 @click.argument("target")
 @click.option("-k", "expression", metavar="EXPRESSION", help="Only the tests whose names match, as pytest's -k.")
 @json_option
-@click.pass_obj
-def command(state: State, target: str, expression: str | None, as_json: bool) -> None:
+def command(target: str, expression: str | None, as_json: bool) -> None:
     """Run the conformance tests of TARGET, and say which promise the connector has earned.
 
     TARGET is an installed package, a module (with :Class, if one is meant) or a test file (with ::Class). A package's tests

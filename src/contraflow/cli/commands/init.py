@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import json_option
 from contraflow.cli.output import print_json, shown_path
 
@@ -21,8 +20,7 @@ _DATABASE = "shop.db"
 @click.command("init", short_help="Make a small project that runs.")
 @click.argument("directory", default=".", type=click.Path(file_okay=False, path_type=Path))
 @json_option
-@click.pass_obj
-def command(state: State, directory: Path, as_json: bool) -> None:
+def command(directory: Path, as_json: bool) -> None:
     """Make a small project in DIRECTORY that runs as it is: a database with three customers, a connector of thirty lines,
     and a job that brings the one to the other.
 

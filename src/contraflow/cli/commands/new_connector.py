@@ -10,7 +10,6 @@ from pathlib import Path
 import attrs
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import json_option
 from contraflow.cli.output import print_json, shown_path
 
@@ -66,8 +65,7 @@ class Names:
     help="The directory in which the package's folder is made.",
 )
 @json_option
-@click.pass_obj
-def command(state: State, name: str, kind: str, title: str | None, into: Path, as_json: bool) -> None:
+def command(name: str, kind: str, title: str | None, into: Path, as_json: bool) -> None:
     """Make a folder contraflow-NAME with a connector that works, and the tests that show it.
 
     It is a package of your own: metadata with the entry point, a short connector with its settings, a job, tests that run
