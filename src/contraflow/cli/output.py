@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from contraflow.cli.app import State
 from contraflow.escaping import one_line, printable
 
 if TYPE_CHECKING:
+    from contraflow.cli.app import State
     from contraflow.project import Project
 
 
