@@ -12,6 +12,7 @@ from contraflow.ledger.history import read_key
 from contraflow.ledger.items import ItemStore
 from contraflow.ledger.records import ItemConflict, NewConflict
 from contraflow.ledger.schema import conflict, stream
+from contraflow.ledger.upsert import insert_into
 
 
 class Decided(NamedTuple):
@@ -27,11 +28,7 @@ def record(
     connection: Connection, stream_id: int, execution_id: int, found: Sequence[NewConflict], moment: datetime
 ) -> None:
     """Keep conflicts. One that was there before keeps its number, and, if nothing has changed, its moment."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    statement = insert(conflict)
+    statement = insert_into(conflict, connection.dialect.name)
     new = statement.excluded
     same = and_(conflict.c.local == new.local, conflict.c.remote == new.remote)
     replaced: dict[str, Any] = {name: new[name] for name in ("fields", "base", "local", "remote", "decision")}

@@ -13,6 +13,7 @@ from contraflow.ledger.items import ItemStore
 from contraflow.ledger.records import DeadLetter, NewDeadLetter
 from contraflow.ledger.schema import dead_letter, item_state, stream
 from contraflow.ledger.text import message, storable
+from contraflow.ledger.upsert import insert_into
 
 CONFLICT = "conflict"
 """The code of an item that the remote refused, since somebody else had changed its record."""
@@ -22,11 +23,7 @@ def record(
     connection: Connection, stream_id: int, execution_id: int, letters: Sequence[NewDeadLetter], moment: datetime
 ) -> None:
     """Keep ``letters``; one that repeats an earlier one replaces its reason and counts the attempt."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    statement = insert(dead_letter)
+    statement = insert_into(dead_letter, connection.dialect.name)
     new = statement.excluded
     statement = statement.on_conflict_do_update(
         index_elements=["stream_id", "key"],

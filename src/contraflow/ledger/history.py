@@ -14,6 +14,7 @@ from contraflow.ledger.keys import decode_key, encode_position
 from contraflow.ledger.records import Lease, StepRecord
 from contraflow.ledger.schema import job_execution, step_execution, stream
 from contraflow.ledger.text import message
+from contraflow.ledger.upsert import insert_into
 from contraflow_hookspecs import BatchStatus, JobExecution, Key, StepExecution
 
 _BEGUN = {"status": BatchStatus.STARTED.value, "exit_code": "UNKNOWN", "exit_description": "", "ended": None}
@@ -176,12 +177,12 @@ def find_stream(connection: Connection, names: tuple[str, str, str]) -> int | No
 
 def make_stream(connection: Connection, names: tuple[str, str, str]) -> int:
     """The number of a step's stream, which is made when first asked for."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     integration, job, step = names
-    connection.execute(insert(stream).values(integration=integration, job=job, step=step).on_conflict_do_nothing())
+    connection.execute(
+        insert_into(stream, connection.dialect.name)
+        .values(integration=integration, job=job, step=step)
+        .on_conflict_do_nothing()
+    )
     found = find_stream(connection, names)
     assert found is not None  # noqa: S101 - for the type checker: it was just made
     return found

@@ -17,6 +17,7 @@ from contraflow.ledger.boot_clock import BootMoment
 from contraflow.ledger.failures import foreign_row
 from contraflow.ledger.records import Intent, IntentItem
 from contraflow.ledger.schema import intent
+from contraflow.ledger.upsert import insert_into
 
 _DELETE = intent.delete().where(intent.c.id == bindparam("intent_id"))
 
@@ -131,11 +132,7 @@ def settle(
 @cache
 def _insert(dialect: str) -> ReturningInsert[tuple[Any]]:
     """Made once, as :data:`_DELETE` is: each is needed once a chunk."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    return insert(intent).on_conflict_do_nothing(index_elements=["token"]).returning(intent.c.id)
+    return insert_into(intent, dialect).on_conflict_do_nothing(index_elements=["token"]).returning(intent.c.id)
 
 
 def _require(connection: Connection, intent_id: int) -> None:

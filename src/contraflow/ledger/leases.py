@@ -16,6 +16,7 @@ from contraflow.ledger.records import Lease, LeaseState
 from contraflow.ledger.schema import lease as table
 from contraflow.ledger.schema import request
 from contraflow.ledger.text import storable
+from contraflow.ledger.upsert import insert_into
 
 _COLUMNS = [table.c[name] for name in LeaseState._fields]
 _HELD = (  # made once: it is asked twice a chunk
@@ -44,10 +45,6 @@ def take(
     seen: LeaseState | None,
 ) -> Lease | None:
     """Take the lease if it is free, or still as it was ``seen``; one statement, so that one contender wins."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     holder = {
         "beat": 0,
         "owner": owner,
@@ -61,7 +58,7 @@ def take(
     if seen is not None:
         takeable = or_(takeable, and_(table.c.epoch == seen.epoch, table.c.beat == seen.beat))
     statement = (
-        insert(table)
+        insert_into(table, connection.dialect.name)
         .values(integration=integration, job=job, epoch=1, **holder)
         .on_conflict_do_update(
             index_elements=["integration", "job"], set_={**holder, "epoch": table.c.epoch + 1}, where=takeable

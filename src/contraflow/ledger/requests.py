@@ -12,17 +12,14 @@ from sqlalchemy import Connection, delete, func, or_, select, text
 
 from contraflow.ledger.records import Lease, Request
 from contraflow.ledger.schema import WAITING, request
+from contraflow.ledger.upsert import insert_into
 
 _COLUMNS = [request.c[name] for name in Request._fields]
 
 
 def add(connection: Connection, integration: str, job: str, body: Mapping[str, Any], moment: datetime) -> bool:
     """Record a request; ``False`` if the same is waiting already."""
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
-    else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
-    statement = insert(request).values(
+    statement = insert_into(request, connection.dialect.name).values(
         integration=integration, job=job, body=dict(body), digest=_digest(body), requested=moment
     )
     statement = statement.on_conflict_do_nothing(

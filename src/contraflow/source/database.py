@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -124,7 +125,7 @@ class Source:
             try:
                 entity = self.entity(name)
                 if entity.mapper is not None:
-                    problems += self.run(lambda c, e=entity, s=spec: compare_with_database(e, s, c))  # type: ignore[misc]
+                    problems += self.run(partial(compare_with_database, entity, spec))
             except ConfigError as error:
                 problems += error.problems
             except SourceError as error:
