@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from contraflow.testing.faults import Fault, FaultKind, Request
+from contraflow.testing.proxy import Proxy
 
 _RESET = struct.pack("ii", 1, 0)
 _PAGE = b"<!doctype html><html><body><h1>Please sign in</h1></body></html>"
@@ -62,7 +63,7 @@ class _Serving:
             self._server.server_close()
 
 
-class FaultProxy:
+class FaultProxy(Proxy):
     """Stands before an HTTP remote. Use it with ``with``.
 
     Args:
@@ -80,11 +81,7 @@ class FaultProxy:
 
     def __init__(self, upstream: str, *, concerns: Callable[[Request], bool], patience: float = 10.0) -> None:
         self._upstream = urlsplit(upstream)
-        self._concerns, self._patience = concerns, patience
-        self._fault: Fault | None = None
-        self._lock = threading.Lock()
-        self.requests = self.hits = self.connections = self._passed = 0
-        self.overdue = False
+        super().__init__(concerns=concerns, patience=patience)
         self.credentials: set[str] = set()
         self.strangers: list[Request] = []
         self._serving = _Serving(("127.0.0.1", 0), _handler(self))
@@ -100,33 +97,18 @@ class FaultProxy:
         self._serving.stop()
         self._foreign.stop()
 
-    def inject(self, fault: Fault) -> None:
-        """Put a fault in force."""
-        with self._lock:
-            self._fault, self.hits, self._passed = fault, 0, 0
-        if fault.kind is FaultKind.REFUSE:
-            self._serving.stop()
+    def _refuse(self) -> None:
+        self._serving.stop()
 
-    def clear(self) -> None:
-        """Let all go well again; how many requests the fault has met is kept."""
-        with self._lock:
-            self._fault = None
+    def _receive(self) -> None:
         if self._serving.stopped:
             self._serving = _Serving(("127.0.0.1", self._serving.port), _handler(self))
 
     def fate(self, request: Request) -> Fault | None:
-        """Count a request, and say which fault it meets."""
+        """Note the credentials, too."""
         with self._lock:
-            self.requests += 1
             self.credentials.update(value for name, value in request.headers.items() if name.lower() in _CREDENTIALS)
-            fault = self._fault
-            if fault is None or not (fault.reads or self._concerns(request)):
-                return None
-            self._passed += 1
-            if self._passed <= fault.after or (fault.times is not None and self.hits >= fault.times):
-                return None
-            self.hits += 1
-            return fault
+        return super().fate(request)
 
     def forward(self, request: Request) -> _Answer:
         """Let the remote carry a request out."""

@@ -12,12 +12,13 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from contraflow.testing.faults import Fault, FaultKind, Request
+from contraflow.testing.proxy import Proxy
 
 _RESET = struct.pack("ii", 1, 0)
 _PORTS = {"ldap": 389, "ldaps": 636, "postgresql": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "amqp": 5672}
 
 
-class TcpProxy:
+class TcpProxy(Proxy):
     """Stands before any TCP remote. Use it with ``with``.
 
     What the client sends is taken packet by packet: one that ``concerns`` is true of meets the fault in force.
@@ -39,12 +40,8 @@ class TcpProxy:
         if parts.hostname is None or port is None:
             raise ValueError(f"a URL with a host and a port is needed, and {parts.scheme}://… has none")
         self._upstream = (parts.hostname, port)
-        self._concerns, self._patience = concerns, patience
-        self._fault: Fault | None = None
-        self._lock = threading.Lock()
+        super().__init__(concerns=concerns, patience=patience)
         self._ending = threading.Event()
-        self.requests = self.hits = self.connections = self._passed = 0
-        self.overdue = False
         self._listen(0)
         user = parts.netloc.rpartition("@")[0]
         netloc = f"127.0.0.1:{self._port}"
@@ -75,32 +72,13 @@ class TcpProxy:
         self._ending.set()
         self._accepting.join()
 
-    def inject(self, fault: Fault) -> None:
-        """Put a fault in force."""
-        with self._lock:
-            self._fault, self.hits, self._passed = fault, 0, 0
-        if fault.kind is FaultKind.REFUSE:
-            self._listener = None
-            self._accepting.join()
+    def _refuse(self) -> None:
+        self._listener = None
+        self._accepting.join()
 
-    def clear(self) -> None:
-        """Let all go well again; how many packets the fault has met is kept."""
-        with self._lock:
-            self._fault = None
+    def _receive(self) -> None:
         if self._listener is None:
             self._listen(self._port)
-
-    def _fate(self, data: bytes) -> Fault | None:
-        with self._lock:
-            self.requests += 1
-            fault = self._fault
-            if fault is None or not (fault.reads or self._concerns(Request(body=data))):
-                return None
-            self._passed += 1
-            if self._passed <= fault.after or (fault.times is not None and self.hits >= fault.times):
-                return None
-            self.hits += 1
-            return fault
 
     def _serve(self, client: socket.socket) -> None:
         with self._lock:
@@ -134,7 +112,7 @@ class TcpProxy:
                             return
                         continue
                     if fault is None:
-                        fault = self._fate(data)
+                        fault = self.fate(Request(body=data))
                         met = time.monotonic()
                     if fault is not None and not fault.apply:
                         if fault.kind is not FaultKind.SILENCE:
