@@ -72,16 +72,8 @@ def structure_settings(cls: type[Any] | None, raw: Mapping[str, Any], locate: Ca
 
 def secret_values(settings: Any) -> Iterator[str]:
     """Every text below a field that its class declares secret (``metadata={"secret": True}``), at any depth."""
-    if isinstance(settings, Mapping):
-        for each in settings.values():
-            yield from secret_values(each)
-    elif isinstance(settings, list | tuple | set | frozenset):
-        for each in settings:
-            yield from secret_values(each)
-    elif attrs.has(type(settings)):
-        for field in attrs.fields(type(settings)):
-            value = getattr(settings, field.name)
-            yield from _texts(value) if field.metadata.get("secret") else secret_values(value)
+    for part, secret in _parts(settings):
+        yield from _texts(part) if secret else secret_values(part)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -91,15 +83,19 @@ def _texts(value: Any) -> Iterator[str]:
         yield value.decode(errors="replace")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)  # a PIN that YAML took for a number
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
+    for part, _ in _parts(value):
+        yield from _texts(part)
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, bool]]:
+    """What a value is made of, and whether that is declared secret."""
+    if isinstance(value, Mapping):
+        yield from ((each, False) for each in value.values())
     elif isinstance(value, list | tuple | set | frozenset):
-        for each in value:
-            yield from _texts(each)
+        yield from ((each, False) for each in value)
     elif attrs.has(type(value)):
         for field in attrs.fields(type(value)):
-            yield from _texts(getattr(value, field.name))
+            yield getattr(value, field.name), bool(field.metadata.get("secret"))
 
 
 @cache
