@@ -31,7 +31,7 @@ from contraflow.readers.parameters import Missing
 from contraflow_hookspecs import Change, ConnectorError, Gone, Key, Operation, StepContext, WriteResult, Written
 
 if TYPE_CHECKING:
-    from contraflow.project import Project
+    from contraflow.workspace import Workspace
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +77,7 @@ class _Spot:
 
 
 def forget(
-    project: Project,
+    project: Workspace,
     entity: str,
     id: Any,  # noqa: A002 - what people call it
     *,
@@ -127,7 +127,7 @@ def forget(
     return found
 
 
-def allow_again(project: Project, entity: str, id: Any, *, now: Callable[[], datetime]) -> int:  # noqa: A002
+def allow_again(project: Workspace, entity: str, id: Any, *, now: Callable[[], datetime]) -> int:  # noqa: A002
     """Let a forgotten record be sent again; in how many steps it was forgotten.
 
     Raises:
@@ -136,9 +136,10 @@ def allow_again(project: Project, entity: str, id: Any, *, now: Callable[[], dat
         LedgerError: The ledger cannot be opened or written.
     """
     ledger = project.existing_ledger()
+    if ledger is None:
+        return 0
     number = 0
-    for job, step in steps_of(project, entity) if ledger else ():
-        assert ledger is not None  # noqa: S101 - for the type checker
+    for job, step in steps_of(project, entity):
         stream = ledger.stream(integration=job.integration, job=job.name, step=step.key)
         (key,) = project.item_keys(job.integration, job.name, step.key, [id])
         if stream is not None:
@@ -147,7 +148,7 @@ def allow_again(project: Project, entity: str, id: Any, *, now: Callable[[], dat
     return number
 
 
-def _spots(project: Project, ledger: Ledger, entity: str, id: Any) -> Iterator[_Spot]:  # noqa: A002
+def _spots(project: Workspace, ledger: Ledger, entity: str, id: Any) -> Iterator[_Spot]:  # noqa: A002
     """Every step that the ledger knows to have the record.
 
     Raises:
@@ -206,7 +207,7 @@ def _what(job: RunnableJob, step: RunnableStep, state: ItemState) -> str | None:
     return "delete" if job.capabilities.delete and step.writer is not None else None
 
 
-def _lacking(project: Project, job: RunnableJob, step: RunnableStep) -> Sequence[str]:
+def _lacking(project: Workspace, job: RunnableJob, step: RunnableStep) -> Sequence[str]:
     """What the settings lack by which the hook could do its work: what ``check_step`` says of that alone."""
     assert step.forgetter is not None  # noqa: S101 - for the type checker
     plain, asked = (
@@ -220,13 +221,13 @@ def _lacking(project: Project, job: RunnableJob, step: RunnableStep) -> Sequence
 
 
 def _context(
-    project: Project, job: RunnableJob, step: RunnableStep, *, parameters: Mapping[str, Any], resource: Any = None
+    project: Workspace, job: RunnableJob, step: RunnableStep, *, parameters: Mapping[str, Any], resource: Any = None
 ) -> StepContext:
     return attrs.evolve(job.context(step, project.source, "forget"), parameters=parameters, resource=resource)
 
 
 def _forget_there(
-    project: Project, ledger: Ledger, spot: _Spot, leadership: Leadership, stop: StopRequest
+    project: Workspace, ledger: Ledger, spot: _Spot, leadership: Leadership, stop: StopRequest
 ) -> ForgottenPlace:
     place, text = spot.place, encode_key(spot.place.key)
     state = ledger.item_states(spot.stream_id, [text]).get(text)
@@ -242,7 +243,7 @@ def _forget_there(
 
 
 def _send(
-    project: Project,
+    project: Workspace,
     ledger: Ledger,
     spot: _Spot,
     state: ItemState,
@@ -276,7 +277,7 @@ def _send(
     return sent.results[change.key]
 
 
-def _in_source(project: Project, entity: str, key: Key) -> bool | None:
+def _in_source(project: Workspace, entity: str, key: Key) -> bool | None:
     """Whether the source has the record, so that people know where it is left."""
     if project.source is None or entity not in project.source.entity_names:
         return None
