@@ -55,6 +55,26 @@ def test_all_that_match_are_told(remote, connect, reply):
     assert remote.paths == ["GET /v1/c?email=a%40x", "GET /v1/c?email=b%26c%40x", "GET /v1/c?email=d%40x"]
 
 
+@pytest.mark.parametrize(
+    ("way", "paths"),
+    [
+        ("", ["/v1/c?email=a%40x"]),
+        ("next: next, ", ["/v1/c?email=a%40x", "/v1/c?email=a%40x&p=2"]),
+        ("cursor: mark, cursor_parameter: after, ", ["/v1/c?email=a%40x", "/v1/c?email=a%40x&after=m2"]),
+        ("page_parameter: page, ", [f"/v1/c?email=a%40x&page={number}" for number in (1, 2, 3)]),
+        ("offset_parameter: skip, ", ["/v1/c?email=a%40x", "/v1/c?email=a%40x&skip=2", "/v1/c?email=a%40x&skip=3"]),
+    ],
+    ids=["one page", "next", "cursor", "page", "offset"],
+)
+def test_what_is_found_comes_in_pages(remote, connect, reply, way, paths):
+    first = {"data": [{"id": 7}, {"id": 8}], "next": "?email=a%40x&p=2", "mark": "m2"}
+    remote.script(reply(200, first), reply(200, {"data": [{"id": 9}]}), reply(404))
+    find = FIND.replace("records: data,", f"records: data, {way}")
+    found = find_items(items=mails("a@x"), context=connect(BASE + find))
+    assert [each.remote_id for each in found] == ["7", "8", "9"][: 2 if not way else 3]
+    assert remote.paths == [f"GET {path}" for path in paths]
+
+
 def test_what_is_only_alike_is_not_taken(remote, connect, reply):
     find = '    find: {path: "/c?q={email}", match: {email: props.mail, number: props.no}}\n'
     same, text = {"mail": "a@x", "no": 7}, {"mail": "a@x", "no": "7"}
@@ -157,6 +177,7 @@ def test_what_is_not_configured_is_refused(remote, connect, parameters, hook, th
     [
         ("    find: {path: /c}\n", "must name what records are told by"),
         ('    archive: {path: "/c/{email}"}\n', "names {email}: expected {key}"),
+        ('    find: {path: "/c?e={email}", next: n, cursor: m, cursor_parameter: c}\n', "find: expected one way to"),
         ('    forget: {path: "/c/{remote_id}"}\n', None),
     ],
 )

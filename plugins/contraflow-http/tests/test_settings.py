@@ -61,6 +61,9 @@ def _leaves(error):
         (URL + "endpoints: {c: {create: {path: /c}, id: data..id}}", "'data..id' is no place"),
         (URL + 'endpoints: {c: {create: {path: /c}, version: "header:"}}', "names no header"),
         (URL + "endpoints: {c: {create: {path: /c, method: GET}}}", "GET"),
+        (URL + "endpoints: {c: {create: {path: /c, only_changed: true}}}", "create: only_changed belongs to update"),
+        (URL + 'endpoints: {c: {upsert: {path: "/{key}", only_changed: true}}}', "upsert: only_changed belongs to"),
+        (URL + 'endpoints: {c: {update: {path: "/{key}", only_changed: true}}}', "only_changed needs method: PATCH"),
         (URL + "endpoints: {c: {create: {path: /c}, statuses: {409: fine}}}", "fine"),
     ],
 )

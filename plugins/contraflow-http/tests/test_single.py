@@ -59,6 +59,35 @@ def test_creates_updates_and_deletes(remote, connect, reply):
     assert remote.received[2].body == b""
 
 
+ONLY_CHANGED = REST.replace("method: PATCH,", "method: PATCH, only_changed: true,")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sent"),
+    [
+        ({"city"}, {"city": "Brno"}),
+        ({"city", "gone"}, {"city": "Brno"}),
+        (None, {"name": "Ana", "city": "Brno", "tags": None}),  # nobody knows, or --force
+        (set(), {"name": "Ana", "city": "Brno", "tags": None}),
+        ({"gone"}, {"name": "Ana", "city": "Brno", "tags": None}),
+        ({"tags"}, {"tags": None}),
+    ],
+)
+def test_an_update_sends_only_what_changed(remote, connect, reply, changed, sent):
+    remote.script(reply(200, {}))
+    payload = {"name": "Ana", "city": "Brno", "tags": None}
+    known = None if changed is None else frozenset(changed)
+    (result,) = write_items(items=[attrs.evolve(KNOWN, payload=payload, changed=known)], context=connect(ONLY_CHANGED))
+    assert isinstance(result, Written)
+    assert remote.received[0].json == sent
+
+
+def test_a_new_record_is_sent_whole(remote, connect, reply):
+    remote.script(reply(201, {"data": {"id": 41}}))
+    write_items(items=[attrs.evolve(NEW, payload={"name": "Bo", "city": "Oslo"})], context=connect(ONLY_CHANGED))
+    assert remote.received[0].json == {"name": "Bo", "city": "Oslo"}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "expected"),
     [

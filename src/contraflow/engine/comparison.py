@@ -303,7 +303,7 @@ class Comparison:
             operation=item.operation,
             payload=item.payload or {},
             previous=previous_of(state),
-            changed=kept.changed,
+            changed=None if self.force else kept.changed,  # somebody does not trust what is known of the remote
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,
             idempotency_key=f"cf1-{digest.hexdigest()}",

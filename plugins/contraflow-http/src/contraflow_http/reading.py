@@ -14,7 +14,7 @@ import httpx
 from contraflow_hookspecs import Change, Gone, ItemError, PermanentError, RemoteItem, TransientError
 from contraflow_http.answer import MISSING, Answer, as_text, find
 from contraflow_http.errors import AmbiguousError, Outcome, describe, outcome_of, status_error
-from contraflow_http.settings import Endpoint, Fetch, Find, Listing, Read, Records, Settings
+from contraflow_http.settings import Endpoint, Fetch, Find, Paged, Read, Records, Settings
 from contraflow_http.template import parse_path
 from contraflow_http.values import to_json
 from contraflow_http.wire import Wire
@@ -56,8 +56,8 @@ class Reading:
         listing = self.endpoint.list
         if listing is None:
             raise PermanentError("the endpoint has no 'list' to list records by", code=NOT_SUPPORTED)
-        for answer, where in self._pages(listing):
-            for record in self._records(answer, listing, where):
+        for records in self._pages(listing, listing.path):
+            for record in records:
                 yield self._remote_item(record, listing, key=None)
 
     def find(self, changes: Sequence[Change]) -> list[RemoteItem]:
@@ -75,12 +75,10 @@ class Reading:
             path = parse_path(find_.path).path(change)
         except ItemError:
             return
-        answer = self._get(path)
-        if answer is None:
-            return
-        for record in self._records(answer, find_, find_.path, one=True):
-            if all(_is(find(record, place), change.payload.get(name)) for name, place in find_.match.items()):
-                yield self._remote_item(record, find_, key=change.key)
+        for records in self._pages(find_, path):
+            for record in records:
+                if all(_is(find(record, place), change.payload.get(name)) for name, place in find_.match.items()):
+                    yield self._remote_item(record, find_, key=change.key)
 
     def _fetch_one(self, change: Change, read: Read) -> RemoteItem | Gone | None:
         try:
@@ -120,36 +118,39 @@ class Reading:
             ]
         return results
 
-    def _pages(self, listing: Listing) -> Iterator[tuple[Answer, str]]:
-        """The answers of all pages. A remote that leads in a circle is stopped."""
-        number, before = listing.first_page, 0
-        path: str | None = listing.path
-        if listing.page_parameter is not None:
-            path = _with(listing.path, listing.page_parameter, number)
+    def _pages(self, source: Paged, start: str) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The records of all pages, the first of which lies at ``start``. A remote that leads in a circle is stopped."""
+        searches = isinstance(source, Find)
+        number, before = source.first_page, 0
+        path: str | None = start
+        if source.page_parameter is not None:
+            path = _with(start, source.page_parameter, number)
         seen: set[str] = set()
         while path is not None:
             if path in seen:
-                raise PermanentError(f"GET {listing.path}: the pages lead in a circle", code="circle")
+                raise PermanentError(f"GET {source.path}: the pages lead in a circle", code="circle")
             seen.add(path)
             answer = self._get(path)
+            if answer is None and searches:
+                return  # nothing is found, or no further page
             if answer is None:
-                raise PermanentError(f"GET {listing.path}: there is no such list", code="no_list")
-            yield answer, listing.path
-            size = len(self._records(answer, listing, listing.path))
-            number, before = number + 1, before + size
-            if listing.next is not None:
-                path = self._next(listing, listing.next, path, answer)
-            elif listing.cursor is not None and listing.cursor_parameter is not None:
-                mark = answer.text(listing.cursor)
-                path = None if mark is None else _with(listing.path, listing.cursor_parameter, mark)
-            elif size and listing.page_parameter is not None:
-                path = _with(listing.path, listing.page_parameter, number)
-            elif size and listing.offset_parameter is not None:
-                path = _with(listing.path, listing.offset_parameter, before)
+                raise PermanentError(f"GET {source.path}: there is no such list", code="no_list")
+            records = self._records(answer, source, source.path, one=searches)
+            yield records
+            number, before = number + 1, before + len(records)
+            if source.next is not None:
+                path = self._next(source, source.next, path, answer)
+            elif source.cursor is not None and source.cursor_parameter is not None:
+                mark = answer.text(source.cursor)
+                path = None if mark is None else _with(start, source.cursor_parameter, mark)
+            elif records and source.page_parameter is not None:
+                path = _with(start, source.page_parameter, number)
+            elif records and source.offset_parameter is not None:
+                path = _with(start, source.offset_parameter, before)
             else:
                 path = None
 
-    def _next(self, listing: Listing, place: str, path: str, answer: Answer) -> str | None:
+    def _next(self, source: Paged, place: str, path: str, answer: Answer) -> str | None:
         """The next page, which the remote tells by its address: absolute, or seen from the present page."""
         told = _link(answer) if place.lower() == "header:link" else answer.find(place)
         if not isinstance(told, str) or not told:
@@ -158,7 +159,7 @@ class Reading:
         here = client.build_request("GET", path).url
         there = here.join(told)
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
-            raise PermanentError(f"GET {listing.path}: the next page lies at another origin", code="origin")
+            raise PermanentError(f"GET {source.path}: the next page lies at another origin", code="origin")
         # Seen from the base URL, where it lies below it: messages show paths, and no host.
         base, full = client.base_url.raw_path.decode(), there.raw_path.decode()
         return f"/{full.removeprefix(base)}" if full.startswith(base) else str(there)

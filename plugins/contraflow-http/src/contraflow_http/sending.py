@@ -63,7 +63,9 @@ def prepare(change: Change, endpoint: Endpoint, settings: Settings) -> Sending:
         method=route.method or _METHODS[kind],
         path=parse_path(route.path).path(change),
         headers=_headers(change, kind, endpoint, settings),
-        body=None if kind is Kind.DELETE else _wrapped(to_json(change.payload, decimals=settings.decimals), endpoint),
+        body=None
+        if kind is Kind.DELETE
+        else _wrapped(to_json(_content(change, route), decimals=settings.decimals), endpoint),
     )
 
 
@@ -98,6 +100,13 @@ def _as_record(change: Change, endpoint: Endpoint, batch: Batch, settings: Setti
     kind = Kind.UPSERT if batch.upsert or was_written(change) else Kind.CREATE
     body = _wrapped(record, endpoint)
     return Sending(change=change, kind=kind, method=batch.method, path=batch.path, headers={}, body=body)
+
+
+def _content(change: Change, route: Route) -> Mapping[str, Any]:
+    """What is sent of the payload: all of it where nobody knows what differs, or where what differs is no longer in it."""
+    if not route.only_changed or not change.changed:
+        return change.payload
+    return {name: value for name, value in change.payload.items() if name in change.changed} or change.payload
 
 
 def _wrapped(payload: Any, endpoint: Endpoint) -> Any:

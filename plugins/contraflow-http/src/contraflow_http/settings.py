@@ -86,6 +86,8 @@ class Route:
     """Joined to ``url``. ``{key}``, ``{key[0]}``, ``{remote_id}`` and ``{field of the payload}`` are filled in."""
     method: Literal["POST", "PUT", "PATCH", "DELETE"] | None = None
     """Default: POST to create, PUT to update and to upsert, DELETE to delete."""
+    only_changed: bool = False
+    """Of ``update``: send only the fields that differ from what the remote last confirmed, where that is known."""
 
 
 @attrs.frozen(kw_only=True)
@@ -151,23 +153,8 @@ class Fetch(Records):
 
 
 @attrs.frozen(kw_only=True)
-class Find(Records):
-    """How the records are looked for that the remote has already; the path names fields of the payload."""
-
-    match: dict[str, str] = attrs.field(factory=dict)
-    """Payload field: place in a record. Only records that hold the same there are taken: searches may find what is alike."""
-
-    def __attrs_post_init__(self) -> None:
-        names = parse_path(self.path).names
-        if not names or "remote_id" in names:
-            raise ValueError(
-                f"find: path '{self.path}' must name what records are told by, such as {{email}} or {{key}}"
-            )
-
-
-@attrs.frozen(kw_only=True)
-class Listing(Records):
-    """How all records are read, page by page; without any of the four ways on, there is one page."""
+class Paged(Records):
+    """Records that come page by page; without any of the four ways on, there is one page."""
 
     next: str | None = attrs.field(default=None, validator=check_place)
     """Where in the answer the address of the next page is; ``header:Link`` is read as RFC 8288 says."""
@@ -183,15 +170,40 @@ class Listing(Records):
     """The query parameter that carries the number of records before the page; the first empty page is the last."""
 
     def __attrs_post_init__(self) -> None:
-        if parse_path(self.path).names:
-            raise ValueError(f"list: path '{self.path}' names a value of one item; a list has none")
+        what = "list" if isinstance(self, Listing) else "find"
         if (self.cursor is None) != (self.cursor_parameter is None):
-            raise ValueError("list: cursor and cursor_parameter belong together")
+            raise ValueError(f"{what}: cursor and cursor_parameter belong together")
         ways = [
             name for name in ("next", "cursor", "page_parameter", "offset_parameter") if getattr(self, name) is not None
         ]
         if len(ways) > 1:
-            raise ValueError(f"list: expected one way to the next page; found {' and '.join(ways)}")
+            raise ValueError(f"{what}: expected one way to the next page; found {' and '.join(ways)}")
+
+
+@attrs.frozen(kw_only=True)
+class Find(Paged):
+    """How the records are looked for that the remote has already; the path names fields of the payload."""
+
+    match: dict[str, str] = attrs.field(factory=dict)
+    """Payload field: place in a record. Only records that hold the same there are taken: searches may find what is alike."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        names = parse_path(self.path).names
+        if not names or "remote_id" in names:
+            raise ValueError(
+                f"find: path '{self.path}' must name what records are told by, such as {{email}} or {{key}}"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class Listing(Paged):
+    """How all records are read."""
+
+    def __attrs_post_init__(self) -> None:
+        if parse_path(self.path).names:
+            raise ValueError(f"list: path '{self.path}' names a value of one item; a list has none")
+        super().__attrs_post_init__()
 
 
 @attrs.frozen(kw_only=True)
@@ -301,6 +313,15 @@ class Endpoint:
     """What a status means here, over the defaults."""
 
     def __attrs_post_init__(self) -> None:
+        for name in ("create", "delete", "upsert"):
+            if (route := getattr(self, name)) is not None and route.only_changed:
+                raise ValueError(
+                    f"{name}: only_changed belongs to update: here the remote may have nothing of the record"
+                )
+        if self.update is not None and self.update.only_changed and self.update.method != "PATCH":
+            raise ValueError(
+                "update: only_changed needs method: PATCH; another method replaces the fields that are left out"
+            )
         if self.upsert and (self.create or self.update):
             raise ValueError("endpoint: upsert stands instead of create and update; found both")
         if not (self.upsert or self.create or self.update or self.delete or self.sends_records):
