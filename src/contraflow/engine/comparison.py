@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
@@ -86,6 +86,8 @@ class Chunk:
     """Deferred items whose time has not come, and when it does (seconds since 1970)."""
     aside: list[tuple[str, str, str]] = attrs.field(factory=list)
     """Items that differ and are not sent: the outcome in a plan, the key's text, and why."""
+    noted: set[str] = attrs.field(factory=set)
+    """Keys of items that are not sent, and of which the ledger learns something all the same."""
     counts: Counter[str] = attrs.field(factory=Counter)
     """Outcomes that are already certain."""
     size: int = 0
@@ -97,6 +99,15 @@ class Chunk:
     def changes(self) -> list[Change]:
         """What ``write_items`` receives."""
         return [each.change for each in self.intended.values()]
+
+    def restore(self, state: ItemState) -> None:
+        """Let the ledger know better of an item that is not sent."""
+        self.restored.append(state)
+        self.noted.add(state.key)
+
+    def concerns(self, keys: Set[str]) -> bool:
+        """Whether the ledger is to learn something of any of these items when the chunk is settled."""
+        return not (keys.isdisjoint(self.intended) and keys.isdisjoint(self.noted))
 
 
 @attrs.define(kw_only=True)
@@ -117,6 +128,8 @@ class Comparison:
         filtered: What is to become at once of items that were sent, and that the processor now skips; ``None``: nothing.
         resurrect: Whether records that somebody removed at the remote are made again.
         settles_conflicts: Whether the step says what holds in a conflict: then what was refused for one is sent again.
+        settle: Called with keys before anything is looked up of them: what was cut before, and concerns one of them, must
+            be settled then.
     """
 
     ledger: Ledger
@@ -132,6 +145,7 @@ class Comparison:
     filtered: Removal | None = None
     resurrect: bool = False
     settles_conflicts: bool = False
+    settle: Callable[[Collection[str]], None] = lambda keys: None
     _states: dict[str, ItemState] = attrs.field(factory=dict, init=False)
     _base: hashlib.blake2b = attrs.field(init=False)
 
@@ -162,17 +176,25 @@ class Comparison:
         longest = self.chunk_size * _MOST_ITEMS_PER_CHANGE
         may_pass = self._may_pass
         while page := list(islice(stream, self.page_size)):
-            known = self.ledger.confirmed(self.stream_id, [item.key_text for item in page])
+            keys = [item.key_text for item in page]
+            self.settle(keys)
+            known = self.ledger.confirmed(self.stream_id, keys)
+            mentioned = chunk.intended.keys() | chunk.noted
             doubtful = {
                 item.key_text
                 for item in page
                 if item.key_text in known
-                and (known[item.key_text] != item.fingerprint or item.key_text in chunk.intended or not may_pass)
+                and (known[item.key_text] != item.fingerprint or item.key_text in mentioned or not may_pass)
             }
             self._states = self.ledger.item_states(self.stream_id, list(doubtful))
             if self.settles_conflicts:
                 self._release_conflicts()
-            for item in page:
+            for number, item in enumerate(page, start=1):
+                passes = item.key_text in known and item.key_text not in doubtful
+                if not passes and _must_be_settled(chunk, item):
+                    yield chunk
+                    chunk = Chunk()
+                    self.settle(keys[number - 1 :])
                 if item.again:
                     chunk.counts["deferred"] -= 1
                 else:
@@ -181,10 +203,11 @@ class Comparison:
                     chunk.position = item.position or chunk.position
                 elif item.key != NO_KEY:
                     chunk.position = item.key
-                if item.key_text in doubtful or item.key_text not in known:
-                    self._add(chunk, item)
-                else:  # most items of most runs: the remote holds this very version, and there is nothing to learn of it
+                if passes:
+                    # Most items of most runs: the remote holds this very version, and there is nothing to learn of it.
                     chunk.counts["unchanged"] += 1
+                else:
+                    self._add(chunk, item)
                 if (
                     len(chunk.intended) >= self.chunk_size
                     or len(chunk.rejected) >= self.chunk_size
@@ -192,6 +215,7 @@ class Comparison:
                 ):
                     yield chunk
                     chunk = Chunk()
+                    self.settle(keys[number:])
         if chunk.size or chunk.counts:
             yield chunk
 
@@ -215,6 +239,8 @@ class Comparison:
         if item.rejected is not None:
             chunk.rejected.append(Refused(item.rejected, key_text, state))
             chunk.counts["rejected"] += 1
+            if item.key != NO_KEY:
+                chunk.noted.add(key_text)
             return
         if key_text in chunk.intended:
             # The newest version of an item is the one to send: the earlier one would be overwritten at once.
@@ -231,27 +257,7 @@ class Comparison:
         chunk.counts["deferred"] += 1
         chunk.aside.append(("deferred", item.key_text, reason))
         state = state or ItemState(item.key_text, "deferred", 0)
-        chunk.restored.append(state._replace(status="deferred", pending=None, retry_at=None))
-
-    def renew(self, chunk: Chunk) -> None:
-        """Compare anew the items of a chunk about which something was settled since it was cut."""
-        for each in list(chunk.intended.values()):
-            state = self._states.get(each.key_text)
-            if state is not None and state is not each.prior:
-                change = each.change
-                item = Prepared(
-                    change.key,
-                    each.key_text,
-                    change.operation,
-                    change.payload,
-                    each.fingerprint,
-                    None,
-                    each.canonical,
-                    modified=each.modified,
-                    archive=each.archive,
-                )
-                del chunk.intended[each.key_text]
-                self._place(chunk, item, state)
+        chunk.restore(state._replace(status="deferred", pending=None, retry_at=None))
 
     def _place(self, chunk: Chunk, item: Prepared, state: ItemState | None) -> None:
         if _is_at_remote(item, state) and not (self.force and item.operation is Operation.UPSERT):
@@ -281,9 +287,9 @@ class Comparison:
             return
         settled: ItemStatus = "deleted" if item.operation is _DELETE else "written"
         if state.status not in (settled, *AWAY):
-            chunk.restored.append(state._replace(status=settled, pending=None, retry_at=None))
+            chunk.restore(state._replace(status=settled, pending=None, retry_at=None))
         elif item.operation is Operation.UPSERT and (known := self.memory.learn(state, item.canonical)) is not None:
-            chunk.restored.append(known)
+            chunk.restore(known)
 
     def _intend(self, item: Prepared, state: ItemState | None) -> Intended:
         if state is None:
@@ -321,6 +327,14 @@ class Comparison:
             item.modified,
             item.archive,
         )
+
+
+def _must_be_settled(chunk: Chunk, item: Prepared) -> bool:
+    """Whether what the chunk says of an item must be in the ledger, before anything is to be said of its next version.
+
+    Not where both are to be sent: then the next one takes the place of the first.
+    """
+    return item.key_text in chunk.noted or (item.payload is None and item.key_text in chunk.intended)
 
 
 def is_new(state: ItemState | None) -> bool:

@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
@@ -145,6 +145,8 @@ class ItemLoop:
     _preparation: Preparation = attrs.field(init=False)
     _waiting: WaitingItems = attrs.field(init=False)
     _removed: int = attrs.field(default=0, init=False)
+    _pipeline: Pipeline[InFlight | None, Sent] = attrs.field(init=False)
+    _group: list[Chunk] = attrs.field(factory=list, init=False)
     sent_again: int = attrs.field(default=0, init=False)
     """Items that were sent though the remote had confirmed something of them before."""
     fields_sent_again: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -181,6 +183,7 @@ class ItemLoop:
             filtered=None if reads_everything(self.context) else options.filtered,
             resurrect=options.resurrect,
             settles_conflicts=options.conflicts is not None,
+            settle=self._settle_first,
         )
         self._conflicts = self._conflict_pass(retries)
         # What is adopted may be in conflict with what is there.
@@ -367,43 +370,48 @@ class ItemLoop:
             raise StopRequestedError(self.stop.reason or "stopped")
 
     def _deliver_all(self, chunks: Generator[Chunk, None, None]) -> None:
-        with closing(chunks), Pipeline(self.options.concurrency, self._send) as pipeline:
+        with closing(chunks), Pipeline(self.options.concurrency, self._send) as self._pipeline:
             try:
-                while group := self._next_group(pipeline, chunks):
-                    self._start(pipeline, group)
-                self._finish(list(pipeline.drain()))
+                while self._next_group(chunks):
+                    self._start_group()
+                self._finish(list(self._pipeline.drain()))
             except BaseException:
                 # What else is in flight comes down, too, and its outcomes are no less certain.
-                self._recorder.chunks(list(pipeline.drain()), with_checkpoint=False)
+                self._recorder.chunks(list(self._pipeline.drain()), with_checkpoint=False)
                 raise
         self._check_stop()
 
-    def _next_group(self, pipeline: Pipeline[InFlight | None, Sent], chunks: Iterator[Chunk]) -> list[Chunk]:
-        """The chunks that are started together, so that they share one transaction: half of the window at most."""
-        group: list[Chunk] = []
+    def _next_group(self, chunks: Iterator[Chunk]) -> bool:
+        """Gather chunks that are started together, so that they share one transaction: half of the window at most."""
+        self._group = []
         most = max(1, self.options.concurrency // 2)
-        while len(group) < most and not self.stop.is_set:
-            chunk = next(chunks, None)
+        while len(self._group) < most and not self.stop.is_set:
+            chunk = next(chunks, None)  # this may call _settle_first
             if chunk is None:
                 break
-            if group and not all(chunk.intended.keys().isdisjoint(other.intended) for other in group):
-                # Two chunks change the same item: the outcome of the first decides what the second has to say.
-                self._start(pipeline, group)
-                group = []
-            if pipeline.holds(chunk.intended):
-                self._finish(list(pipeline.drain()))
-                self._comparison.renew(chunk)
-            group.append(chunk)
-        return group
+            self._group.append(chunk)
+        return bool(self._group)
 
-    def _start(self, pipeline: Pipeline[InFlight | None, Sent], group: list[Chunk]) -> None:
-        self._finish(list(pipeline.make_room(len(group))))
+    def _settle_first(self, keys: Collection[str]) -> None:
+        """Settle what is under way of these items: its outcome decides what there is to say of their next version.
+
+        So two changes of one item are never in flight together, and none is held against a state that is about to change.
+        """
+        wanted = set(keys)
+        if self._pipeline.concerns(wanted) or any(chunk.concerns(wanted) for chunk in self._group):
+            self._start_group()
+            self._finish(list(self._pipeline.drain()))
+
+    def _start_group(self) -> None:
+        group, self._group = self._group, []
+        self._finish(list(self._pipeline.make_room(len(group))))
         for chunk in group:
             for each in self._passes:
+                chunk.noted.update(chunk.intended)  # whatever becomes of them
                 each(chunk)
         for chunk, in_flight in zip(group, self._intend(group), strict=True):
-            pipeline.start(chunk, in_flight)
-        self._finish(list(pipeline.landed()))
+            self._pipeline.start(chunk, in_flight)
+        self._finish(list(self._pipeline.landed()))
 
     def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""

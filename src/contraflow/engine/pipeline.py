@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -46,12 +46,9 @@ class Pipeline(Generic[_I, _S]):
         if self._threads is not None:
             self._threads.shutdown(wait=True)
 
-    def holds(self, keys: Iterable[str]) -> bool:
-        """Whether a change of one of these items is in flight."""
-        if not self._flights:
-            return False
-        wanted = set(keys)
-        return any(not wanted.isdisjoint(flight.chunk.intended) for flight in self._flights)
+    def concerns(self, keys: Set[str]) -> bool:
+        """Whether something in flight concerns one of these items."""
+        return any(flight.chunk.concerns(keys) for flight in self._flights)
 
     def start(self, chunk: Chunk, intent: _I) -> None:
         """Begin to send a chunk."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 
 from contraflow.engine.comparison import Chunk, Intended, is_new
-from contraflow.ledger import AWAY, UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
+from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
 from contraflow.ledger.dead_letters import CONFLICT
 from contraflow.merge import POLICIES
 from contraflow.redaction import Redactor
@@ -28,6 +28,8 @@ from contraflow_hookspecs import (
 )
 
 _DELETE, _CREATED = Operation.DELETE, Action.CREATED  # looked up for each item they would take long
+_STAYING: tuple[ItemStatus, ...] = ("in_doubt", "archived", "gone")
+"""What an item stays when a version of it is refused before it is sent: there is more to know of it than that."""
 _LONGEST_REASON = 1000
 _CONFLICT = (
     "the remote's record was changed by somebody else; the step's parameter `conflicts` says what holds then: "
@@ -104,7 +106,7 @@ def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
         elif prior.status == "conflict":
             settled.resolved.append(refused.key_text)
             settled.states.append(prior._replace(status="rejected", retry_at=None))
-        elif prior.status != "in_doubt" and prior.status not in AWAY:  # a doubt stays one until it is resolved
+        elif prior.status not in _STAYING:
             settled.states.append(prior._replace(status="rejected", retry_at=None))
         _bury(settled, refused.key_text, refused.rejected, redact)
     return settled
@@ -223,7 +225,7 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | 
 
 def _resolve(settled: Settled, intended: Intended) -> None:
     """Take away the dead letter of an item that needs nobody's eyes any more."""
-    if intended.prior is not None and intended.prior.status == "rejected":
+    if intended.prior is not None and intended.prior.status != "written":  # whatever it is called, it may have one
         settled.resolved.append(intended.key_text)
 
 
