@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := $(sort $(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := pyproject.toml hookspecs/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help setup demo test oldest check docs pictures conformance bench soak clean
+.PHONY: help setup demo test oldest check docs pictures conformance proof bench soak clean
 
 help:
 	@echo "make demo    run a real export into a real remote, and read it back"
@@ -16,6 +16,7 @@ help:
 	@echo "make docs    build the documentation as a site, into .docs"
 	@echo "make pictures  draw the documentation's pictures of terminals anew"
 	@echo "make conformance  run the connectors' conformance suites, and keep their reports"
+	@echo "make proof   run the broken connectors through the conformance suite, and keep the table"
 	@echo "make bench   measure the engine against two baselines"
 	@echo "make soak    kill a worker a thousand times, and look what became of the items"
 	@echo "make clean   remove everything that these commands made"
@@ -73,6 +74,9 @@ conformance: setup
 	@$(BIN)/python docs/examples/music_shop/demo.py --install-only
 	@$(BIN)/python plugins/contraflow-tryton/tests/private_trytond.py --install
 	@$(BIN)/python docs/conformance.py $(ARGS)
+
+proof: setup
+	@$(BIN)/python tests/testing/broken_connectors/table.py
 
 $(VENV)/.ready-docs: $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./hookspecs -e '.[docs]'

@@ -5,40 +5,22 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import subprocess
 import sys
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from contraflow.testing import ConnectorConformance, plugin
 from contraflow.testing.conformance.base import ConformanceBase
 from contraflow.testing.conformance.reading import ReadingChecks
 
 HERE = Path(__file__).parent
-SUITES = HERE / "broken_connectors" / "suites.py"
 PAGE = HERE.parents[1] / "docs" / "reference" / "testing.md"
 sys.path.insert(0, str(HERE / "broken_connectors"))
 
 from flaws import FLAWS  # noqa: E402
 from sound import SOUND  # noqa: E402
-
-
-def run(folder: Path, *nodes: str) -> Mapping[tuple[str, str], str]:
-    """Run tests of the suites in another process: what became of each, by class and test."""
-    report = folder / "report.xml"
-    options = ["-q", "--tb=line", "-p", "no:cacheprovider", "-c", str(HERE.parents[1] / "pyproject.toml")]
-    command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *nodes]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    assert report.exists(), done.stdout + done.stderr
-    outcomes = {}
-    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own
-        name = case.attrib["classname"].rpartition(".")[2].removeprefix("Test")
-        kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
-        outcomes[name, case.attrib["name"]] = next(iter(kinds), "passed")
-    return outcomes
+from table import PAGE as PROOF  # noqa: E402
+from table import SUITES, own_tests, run, table_of  # noqa: E402
 
 
 def node(connector: str, test: str) -> str:
@@ -79,18 +61,17 @@ def suite_rows() -> list[str]:
     return [f"| `{test.__name__}` | {' '.join(test.__doc__.replace('``', '`').split())} |" for test in tests]
 
 
-def flaw_rows() -> list[str]:
-    """The broken connectors in the documentation."""
-    return [f"| {flaw.words.rstrip('.')} | `{flaw.test}` |" for flaw in FLAWS]
-
-
-@pytest.mark.parametrize(
-    ("heading", "rows"), [("| test | what", suite_rows()), ("| a connector that is broken", flaw_rows())]
-)
-def test_the_tables_in_the_documentation(heading: str, rows: list[str]) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    table = text[text.index(heading) :].partition("\n\n")[0].splitlines()[2:]
+def test_the_table_of_the_suites_tests() -> None:
+    text, rows = PAGE.read_text(encoding="utf-8"), suite_rows()
+    table = text[text.index("| test | what") :].partition("\n\n")[0].splitlines()[2:]
     assert table == rows, "write this table:\n" + "\n".join(rows)
+
+
+def test_the_kept_table_is_that_of_the_broken_connectors() -> None:
+    kept = table_of(PROOF.read_text(encoding="utf-8"))
+    assert {words: own for words, (own, _) in kept.items()} == own_tests(), "run `make proof`"
+    names = {name.removeprefix("test_") for name in names_of_tests()}
+    assert all(further <= names and not further & own for own, further in kept.values())
 
 
 def section(heading: str) -> str:
