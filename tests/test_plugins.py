@@ -294,12 +294,17 @@ def test_a_plugin_that_cannot_be_imported_is_kept_aside_and_the_others_work(inst
     (installed / "acme_works.py").write_text(
         "from contraflow_hookspecs import *\n@hookimpl\ndef process_item(item, context): return {}\n"
     )
-    distribution(installed, "acme-crm", "1.0", {"broken": "acme_broken", "works": "acme_works", "gone": "acme_gone"})
+    entry_points = {"broken": "acme_broken", "works": "acme_works", "gone": "acme_gone", "part": "acme_works:plugin"}
+    distribution(installed, "acme-crm", "1.0", entry_points)
     plugins = Plugins(only={"acme-crm"})
     errors = {record.name: record.error for record in plugins.records}
     assert errors["works"] is None
     assert "ModuleNotFoundError: No module named 'no_such_module'" in str(errors["broken"])
+    assert "pyproject.toml" not in str(errors["broken"])  # the module is there, and lacks something else
     assert "cannot be imported from 'acme_gone'" in str(errors["gone"])
+    for name in ("gone", "part"):
+        advice = f"; correct the entry point '{name}' in its package's pyproject.toml, and install that again"
+        assert str(errors[name]).endswith(advice)
     assert plugins.names == ("works",)
     found, hint = plugins.explain_missing("broken")
     assert found == "a plugin of acme-crm 1.0 that cannot be used"

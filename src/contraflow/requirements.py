@@ -1,4 +1,4 @@
-"""What a step's parameters need of its connector: a capability, or an optional hook. Asked before anything runs."""
+"""What a step's parameters and the declared capabilities need of the connector. Asked before anything runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def requirement_problems(
     capabilities: Capabilities,
     locate: Callable[[str], Location],
 ) -> Iterator[Problem]:
-    """What the connector lacks for a step's parameters.
+    """What the connector lacks for a step's parameters, and for what it declares itself.
 
     Args:
         parameters: The step's.
@@ -38,6 +38,13 @@ def requirement_problems(
         capabilities: What the connector declares of its remote.
         locate: Where a parameter was written.
     """
+    if capabilities.confirm and "confirmer" not in stages:
+        yield Problem(
+            message=f"plugin '{writer}' cannot confirm what it writes, as the connector's capabilities declare",
+            location=locate(""),
+            found="confirm=True, and no hook confirm_items",
+            expected="an implementation of confirm_items, or Capabilities without confirm",
+        )
     for name, value in parameters.items():
         if name in _REMOVALS and value == "delete" and not capabilities.delete:
             yield Problem(

@@ -195,7 +195,6 @@ def test_check_looks_at_jobs_that_no_integration_uses(project: Any) -> None:
     ("capabilities", "parameters", "words"),
     [
         ("idempotency=Idempotency.KEY", "", "class A, effectively once"),
-        ("confirm=True", "", "class C, confirmed once"),
         ("", "", "class D, at most once, reported"),
         ("", ", in_doubt: resend", "class E, at least once"),
     ],
@@ -208,6 +207,18 @@ def test_check_and_sync_say_what_is_promised(project: Any, capabilities: str, pa
     project.write("jobs.yml", jobs)
     assert f"         promise: {words}: " in project.run("check").stdout
     assert f"Promise: {words}: " in project.run("sync", "acme", "--step", "customers").stdout
+
+
+def test_what_is_declared_confirmed_needs_a_hook_that_does_it(project: Any) -> None:
+    project.capabilities("confirm=True")
+    for command in (["check"], ["sync", "acme"]):
+        result = project.run(*command)
+        assert result.exit_code == 2
+        assert "plugin 'crm' cannot confirm what it writes, as the connector's capabilities declare" in result.output
+        assert "expected: an implementation of confirm_items, or Capabilities without confirm" in result.output
+    crm = (project.directory / "crm.py").read_text()
+    project.write("crm.py", crm + "\n\n@hookimpl\ndef confirm_items(items, context):\n    raise NotImplementedError\n")
+    assert "         promise: class C, confirmed once: " in project.run("check").stdout
 
 
 def test_check_and_sync_name_each_promise_where_steps_differ(project: Any) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from contraflow.cli.app import State
     from contraflow.project import Project
 
+TESTING = "pip install 'contraflow[testing]', or in a clone: pip install ./hookspecs '.[testing]'"
+"""What to do where an author's tools are missing."""
+
 
 def load_project(state: State) -> Project:
     """Load the project that the person named, and from here on hide its secrets."""

@@ -91,7 +91,14 @@ class PluginRegistry:
         try:
             plugin = entry_point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module does at import must not stop the others
-            self._refuse_import(entry_point.name, provider, entry_point.value, error)
+            advice = (
+                ""
+                if not _is_misnamed(entry_point, error)
+                else (
+                    f"; correct the entry point '{entry_point.name}' in its package's pyproject.toml, and install that again"
+                )
+            )
+            self._refuse_import(entry_point.name, provider, entry_point.value, error, advice)
             return
         try:
             self.register(plugin, entry_point.name, distribution=provider)
@@ -143,8 +150,8 @@ class PluginRegistry:
         except PluginError as error:
             self._refuse(name, distribution, str(error))
 
-    def _refuse_import(self, name: str, provider: str, target: str, error: BaseException) -> None:
-        reason = f"cannot be imported from '{target}': {type(error).__name__}: {error}"
+    def _refuse_import(self, name: str, provider: str, target: str, error: BaseException, advice: str = "") -> None:
+        reason = f"cannot be imported from '{target}': {type(error).__name__}: {error}{advice}"
         _log.debug("plugin %r %s", name, reason, exc_info=error)
         self._refuse(name, provider, reason)
 
@@ -298,3 +305,10 @@ def _hashable(plugin: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _is_misnamed(entry_point: metadata.EntryPoint, error: BaseException) -> bool:
+    """Whether an entry point names what is not there, and not the module that it names something else."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name is not None and f"{entry_point.module}.".startswith(f"{error.name}.")
+    return isinstance(error, AttributeError) and getattr(error, "name", None) in entry_point.attr.split(".")

@@ -13,7 +13,7 @@ import click
 
 from contraflow.cli.exit_codes import FAILED
 from contraflow.cli.options import json_option
-from contraflow.cli.output import print_json
+from contraflow.cli.output import TESTING, print_json
 from contraflow.errors import ConfigError, Problem
 
 _NO_TESTS = 5  # pytest's exit code
@@ -33,9 +33,7 @@ def command(target: str, expression: str | None, as_json: bool) -> None:
     The exit code is 1 if a test fails: the connector does not keep the contract, or claims a promise that it has not earned.
     """
     if importlib.util.find_spec("pytest") is None:
-        raise ConfigError(
-            Problem(message="the conformance suite needs pytest", hint="pip install 'contraflow[testing]'")
-        )
+        raise ConfigError(Problem(message="the conformance suite needs pytest", hint=TESTING))
     from contraflow.testing.finding import find_tests
 
     tests = find_tests(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import attrs
 import click
 
 from contraflow.cli.options import json_option
-from contraflow.cli.output import print_json, shown_path
+from contraflow.cli.output import TESTING, print_json, shown_path
 
 KINDS = {
     "python": "a connector in Python, which sends requests and says what became of each",
@@ -41,7 +42,8 @@ class Names:
 
         plugin = wanted.lower().replace(" ", "-").removeprefix(_PREFIX)
         if not _NAME.fullmatch(plugin):
-            letters = re.sub(r"[^a-z0-9]+", "-", plugin).strip("-0123456789")
+            plain = unicodedata.normalize("NFKD", plugin).encode("ascii", "ignore").decode()
+            letters = re.sub(r"[^a-z0-9]+", "-", plain).strip("-0123456789")
             raise ConfigError(
                 Problem(
                     message=f"'{wanted}' cannot be the name of a package",
@@ -112,13 +114,13 @@ def _refuse_what_is_there(names: Names, target: Path) -> None:
 
 
 def _play(names: Names, kind: str, title: str, target: Path) -> None:
-    from contraflow.errors import ConfigError, Location, PluginError, Problem
+    from contraflow.errors import ConfigError, Location, Problem
     from contraflow_hookspecs import SPEC_VERSION
 
     try:
         from copier import run_copy
     except ImportError:
-        raise PluginError("new-connector needs copier: pip install 'contraflow[testing]'") from None
+        raise ConfigError(Problem(message="new-connector needs copier", hint=TESTING)) from None
     major, minor = SPEC_VERSION
     answers = {
         "name": names.plugin,
