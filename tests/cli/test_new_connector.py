@@ -51,6 +51,27 @@ def test_a_new_package_installs_and_its_tests_pass(tmp_path: Path, kind: str) ->
     assert found["acme-crm"]["error"] is None
 
 
+def test_without_the_authors_tools_both_commands_say_what_to_install(tmp_path: Path) -> None:
+    hide = "import sys\nsys.modules['copier'] = sys.modules['pytest'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hide)
+    for command, tool in (("new-connector", "copier"), ("conformance", "pytest")):
+        done = subprocess.run(
+            [sys.executable, "-m", "contraflow", command, "acme"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        first, second = done.stderr.splitlines()
+        assert first.startswith("Error: ")
+        assert first.endswith(f"needs {tool}")
+        assert (
+            second == "    hint: pip install 'contraflow[testing]', or in a clone: pip install ./hookspecs '.[testing]'"
+        )
+
+
 @pytest.mark.parametrize("kind", ["python", "http"])
 def test_a_new_package_is_typed_and_tidy(tmp_path: Path, kind: str) -> None:
     new_connector("acme", "--kind", kind, "--into", str(tmp_path))
@@ -72,6 +93,7 @@ def test_a_new_package_is_typed_and_tidy(tmp_path: Path, kind: str) -> None:
     ("name", "expected"),
     [
         ("9lives", "did you mean 'lives'?"),
+        ("Señor", "did you mean 'senor'?"),
         ("acme/crm", "did you mean 'acme-crm'?"),
         ("..", "letters of the alphabet and digits"),
         ("contraflow-", "letters of the alphabet and digits"),

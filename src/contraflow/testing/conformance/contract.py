@@ -41,7 +41,7 @@ class ContractChecks(ConformanceBase):
         )
 
     def test_declares_what_it_implements(self, bench: Bench) -> None:
-        """``Capabilities.confirm`` stands for a ``confirm_items``, and the other way round."""
+        """Who declares ``Capabilities.confirm`` has a ``confirm_items``."""
         has = bench.implements("confirm_items")
         declared = bench.capabilities.confirm
         expect(has or not declared, "capabilities declare confirm=True, and there is no confirm_items")
