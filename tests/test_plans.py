@@ -345,6 +345,7 @@ def test_composite_keys_and_force_come_through_a_file(shop) -> None:
     shop.steps = {"lines": {"services": services, "parameters": {"entity": "line"}}}
     shop.sync()
     shop.remote.calls.clear()
+    assert planned(shop, "update", force=True) == [("update", key, ()) for key in (("A,1", 1), ("A,1", 2), ("B", 1))]
     execution = apply(shop, save(shop, force=True))
     assert [change.key for change in shop.remote.sent] == [("A,1", 1), ("A,1", 2), ("B", 1)]
     assert counts(execution) == {"read": 3, "written": 3, "updated": 3}

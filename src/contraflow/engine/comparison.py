@@ -95,6 +95,11 @@ class Chunk:
     position: Key | None = None
     """Where to read on behind the chunk."""
 
+    def distrust(self) -> None:
+        """Tell the connector nothing of what differs: somebody does not trust what is known of the remote."""
+        for key, each in self.intended.items():
+            self.intended[key] = each._replace(change=attrs.evolve(each.change, changed=None))
+
     @property
     def changes(self) -> list[Change]:
         """What ``write_items`` receives."""
@@ -309,7 +314,7 @@ class Comparison:
             operation=item.operation,
             payload=item.payload or {},
             previous=previous_of(state),
-            changed=None if self.force else kept.changed,  # somebody does not trust what is known of the remote
+            changed=kept.changed,
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,
             idempotency_key=f"cf1-{digest.hexdigest()}",

@@ -406,6 +406,8 @@ class ItemLoop:
         group, self._group = self._group, []
         self._finish(list(self._pipeline.make_room(len(group))))
         for chunk in group:
+            if self.force:
+                chunk.distrust()  # before a look at the remote, which tells anew what differs
             for each in self._passes:
                 chunk.noted.update(chunk.intended)  # whatever becomes of them
                 each(chunk)
