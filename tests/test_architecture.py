@@ -54,6 +54,7 @@ FLOORS: dict[str, int] = {
     "ledger": 1,
     "errors": 0,
     "escaping": 0,
+    "event_loop": 0,
     "intervals": 0,
     "fingerprint": 0,
     "merge": 0,

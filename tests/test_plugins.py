@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from typing import Any
 import attrs
 import pytest
 
+from contraflow.contract import COROUTINES
 from contraflow.errors import HookContractError, PluginError
 from contraflow.plugins import Plugins
-from contraflow_hookspecs import ExportJob, Item, RemoteItem, StepContext, hookimpl
+from contraflow_hookspecs import ExportJob, Item, RemoteItem, StepContext, hookimpl, protocols
 
 CONTEXT = StepContext(integration="a", job="j", step="s", execution_id=0)
 
@@ -163,6 +165,16 @@ async def asynchronous(self: Any, item: Item, context: StepContext) -> Any: ...
 
 
 @hookimpl(specname="write_items")
+async def streaming(self: Any, items: Sequence[Any], context: StepContext) -> Any:
+    yield
+
+
+@hookimpl(specname="write_items", wrapper=True)
+async def wrapping(self: Any, items: Sequence[Any], context: StepContext) -> Any:
+    return None
+
+
+@hookimpl(specname="write_items")
 def generating(self: Any, items: Sequence[Any], context: StepContext) -> Any:
     yield
 
@@ -186,7 +198,12 @@ class Unhashable:
             "takes an unknown argument 'itm'; expected (item, context); did you mean 'item'?",
         ),
         (broken(default=with_default), "gives 'context' a default; arguments of hooks have none"),
-        (broken(asynchronous=asynchronous), "process_item is `async def`; expected a plain function"),
+        (
+            broken(asynchronous=asynchronous),
+            "process_item is `async def`; expected a plain function; `async def` may be archive_items, check_connection, ",
+        ),
+        (broken(streaming=streaming), "write_items is `async def`; expected a plain function"),
+        (broken(wrapping=wrapping), "write_items is `async def`; expected a plain function"),
         (broken(generating=generating), "write_items is a generator function; expected one that returns its answer"),
         (Unhashable(), "is not hashable: declare its class with attrs.define(eq=False)"),
     ],
@@ -208,6 +225,41 @@ def test_a_generator_may_list_what_the_remote_has(plugins: Plugins) -> None:
     module.list_items = list_items  # type: ignore[attr-defined]
     plugins.register(module, "lister")
     assert [each.remote_id for each in plugins.caller("list_items", "lister")(context=CONTEXT)] == ["r1"]
+
+
+def test_the_hooks_that_may_be_coroutines_are_those_of_the_contract() -> None:
+    """Where the protocol's answer may be awaited."""
+    may = {
+        name
+        for name, kind in vars(protocols).items()
+        if inspect.isclass(kind) and "Awaitable" in str(inspect.get_annotations(kind.__call__).get("return"))
+    }
+    assert {name.title().replace("_", "") for name in COROUTINES} == may
+
+
+def test_a_plugin_with_coroutines_is_one_like_others(plugins: Plugins) -> None:
+    """Called at once, known under its aliases, and found in its file."""
+
+    class Acme:
+        @hookimpl
+        async def check_connection(self, context: StepContext) -> str:
+            return "Acme 1.0"
+
+        @hookimpl
+        def process_item(self, item: Item, context: StepContext) -> Any:
+            return {"n": item.entity}
+
+    acme = Acme()
+    plugins.register(acme, "acme")
+    plugins.register(acme, "other-name")
+    assert plugins.record("other-name").aliases == ("other-name",)
+    assert plugins.record("acme").hooks == ("check_connection", "process_item")
+    assert plugins.plugin("other-name") is acme
+    for name in ("acme", "other-name"):
+        assert plugins.check_connection(name, CONTEXT) == "Acme 1.0"
+        assert plugins.caller("process_item", name)(item=Item(key=(1,), entity=2), context=CONTEXT) == {"n": 2}
+    assert plugins.source_digest("acme") == plugins.source_digest("other-name") is not None
+    plugins.close()
 
 
 def test_a_generator_may_read(plugins: Plugins) -> None:

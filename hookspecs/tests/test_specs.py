@@ -91,7 +91,8 @@ def test_each_stage_has_a_protocol_with_the_arguments_of_its_hook() -> None:
         expected = inspect.signature(hook)
         found = inspect.signature(protocol.__call__)
         assert list(found.parameters)[1:] == list(expected.parameters), name
-        assert found.return_annotation == expected.return_annotation, name
+        answer = expected.return_annotation
+        assert found.return_annotation in (answer, f"{answer} | Awaitable[{answer}]"), name
 
 
 def test_the_example_of_the_protocols_runs() -> None:
@@ -108,16 +109,33 @@ def test_a_type_checker_holds_a_connector_against_its_protocol(tmp_path) -> None
         "    return {}\n"
         "_: ProcessItem = process_item\n"
     )
+    coroutine = (
+        "from collections.abc import Sequence\n"
+        "from contraflow_hookspecs import Change, StepContext, WriteResult, Written, hookimpl\n"
+        "from contraflow_hookspecs.protocols import WriteItems\n"
+        "@hookimpl\n"
+        "async def write_items(items: Sequence[Change], context: StepContext) -> list[WriteResult]:\n"
+        "    return [Written(key=change.key) for change in items]\n"
+        "_: WriteItems = write_items\n"
+    )
+    foreign = coroutine.replace("list[WriteResult]:", "list[Change]:").replace("[Written(key=change.key)", "[change")
     renamed = good.replace("item: Item, ", "thing: Item, ")
     wrong = good.replace("Mapping[str, Any] | Skip:", "int:").replace("return {}", "return 1")
     results = {}
-    for name, text in {"good": good, "renamed": renamed, "wrong": wrong}.items():
+    for name, text in {
+        "good": good,
+        "coroutine": coroutine,
+        "foreign": foreign,
+        "renamed": renamed,
+        "wrong": wrong,
+    }.items():
         file = tmp_path / f"{name}.py"
         file.write_text(text)
         command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)]
         results[name] = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert results["good"].returncode == 0, results["good"].stdout
-    for name in ("renamed", "wrong"):
+    for name in ("good", "coroutine"):
+        assert results[name].returncode == 0, results[name].stdout
+    for name in ("renamed", "wrong", "foreign"):
         assert "Incompatible types in assignment" in results[name].stdout
 
 

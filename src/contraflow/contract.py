@@ -11,6 +11,19 @@ from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, specs
 _STREAMS = ("read_items", "list_items")
 """Hooks whose answer may come item by item."""
 
+COROUTINES = frozenset(
+    {
+        "check_connection",
+        "write_items",
+        "confirm_items",
+        "archive_items",
+        "find_items",
+        "fetch_items",
+        "forget_items",
+    }
+)
+"""Hooks that may be ``async def``: those that talk to the remote, and answer as a whole."""
+
 
 def describe(value: object) -> str:
     """A plugin's answer in words for an error message: its type, never its content."""
@@ -18,7 +31,7 @@ def describe(value: object) -> str:
         return "None (a forgotten `return`?)"
     if inspect.iscoroutine(value):
         value.close()
-        return "a coroutine (is the hook `async def`?)"
+        return "a coroutine (a forgotten `await`?)"
     if inspect.isgenerator(value):
         return "a generator (did the hook `yield`?)"
     return f"an object of type {type(value).__qualname__}"
@@ -45,8 +58,11 @@ def check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool
             f"plugin '{plugin}' implements a hook '{hook}', which the contract {here} does not know"
             f"{'; ' + hint if hint else ''}"
         )
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise PluginError(f"{where} is `async def`; expected a plain function")
+    if inspect.isasyncgenfunction(function) or (
+        inspect.iscoroutinefunction(function) and (hook not in COROUTINES or wrapper)
+    ):
+        may = f"; `async def` may be {', '.join(sorted(COROUTINES))}" if hook not in COROUTINES else ""
+        raise PluginError(f"{where} is `async def`; expected a plain function{may}")
     if wrapper and not inspect.isgeneratorfunction(function):
         raise PluginError(f"{where} is a wrapper without a `yield`; expected `result = yield` and a `return` of it")
     if inspect.isgeneratorfunction(function) and not wrapper and hook not in _STREAMS:

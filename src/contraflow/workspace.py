@@ -85,11 +85,12 @@ class Workspace(Records):
         self.close()
 
     def close(self) -> None:
-        """Release the connections to source and ledger."""
+        """Release the connections to source and ledger, and end the event loop of connectors that have one."""
         for opened in (self._source, self._ledger):
             if opened is not None:
                 opened.close()
         self._source = self._ledger = None
+        self.plugins.close()
 
     # What there is
 

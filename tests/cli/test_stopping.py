@@ -82,6 +82,40 @@ def test_an_interrupted_run_is_gone_on_with_unless_asked_otherwise(
     assert again["promises"][0]["class"] == "B"
 
 
+COROUTINE = """
+import asyncio
+
+@hookimpl
+async def write_items(items, context):
+    print("writing", flush=True)
+    while not Path("go").exists():
+        await asyncio.sleep(0.01)
+    return store(items, context)
+"""
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_signals_do_the_same_to_a_writer_that_is_a_coroutine(project: Any, concurrency: int) -> None:
+    project.connector(COROUTINE)
+    run = ("sync", "acme", "--step", "customers", "-p", "batch_size=1", "-p", f"concurrency={concurrency}")
+    with project.running(*run) as process:
+        stop(process, signal.SIGINT)
+        project.write("go", "")
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stdout + stderr
+    assert 1 <= len(project.remote) <= concurrency
+    (project.directory / "go").unlink()
+    with project.running(*run) as process:
+        stop(process, signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 143
+    project.write("go", "")
+    again = project.run(*run)
+    assert again.exit_code == 0, again.output
+    assert set(project.remote) == {"1", "2", "3"}
+
+
 def test_a_second_signal_ends_at_once_as_a_crash_would(gated: Any) -> None:
     with gated.running("sync", "acme", "--step", "customers") as process:
         stop(process, signal.SIGTERM)

@@ -118,7 +118,7 @@ def written(changes):
     ("answer", "message", "in_doubt"),
     [
         (lambda changes: None, "found None (a forgotten `return`?)", 3),
-        (coroutine, "found a coroutine (is the hook `async def`?)", 3),
+        (coroutine, "found a coroutine (a forgotten `await`?)", 3),
         (generator, "found a generator (did the hook `yield`?)", 3),
         (lambda changes: "ok", "found an object of type str", 3),
         (lambda changes: {}, "found an object of type dict", 3),

@@ -8,20 +8,21 @@ from __future__ import annotations
 import ast
 import enum
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 import contraflow_hookspecs
-from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, specs
+from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, protocols, specs
 
 KEPT = Path(__file__).with_name(f"contract-{SPEC_VERSION[0]}.{SPEC_VERSION[1]}.txt")
 
 
 def lines() -> list[str]:
     """The contract, a line for each hook, type, field, member and name."""
-    return [*_hooks(), *_types(), *(f"name {name}" for name in sorted(contraflow_hookspecs.__all__))]
+    return [*_hooks(), *_coroutines(), *_types(), *(f"name {name}" for name in sorted(contraflow_hookspecs.__all__))]
 
 
 def _hooks() -> Iterator[str]:
@@ -30,6 +31,12 @@ def _hooks() -> Iterator[str]:
             first = "first" if getattr(specs, node.name).contraflow_spec["firstresult"] else "all"
             answer = ast.unparse(node.returns or ast.Constant(None))
             yield f"hook {node.name}({ast.unparse(node.args)}) -> {answer} [{first}]"
+
+
+def _coroutines() -> Iterator[str]:
+    for name, kind in vars(protocols).items():
+        if inspect.isclass(kind) and "Awaitable" in str(inspect.get_annotations(kind.__call__).get("return")):
+            yield f"hook {re.sub('(?<=[a-z])(?=[A-Z])', '_', name).lower()} may be async"
 
 
 def _types() -> Iterator[str]:

@@ -1,5 +1,7 @@
 """One protocol for each stage, so that a type checker can hold a connector against the contract.
 
+Where an answer may be awaited, the hook may be ``async def``.
+
 >>> @hookimpl
 ... def process_item(item: Item, context: StepContext) -> Mapping[str, Any] | Skip:
 ...     return {"name": item.data["name"]}
@@ -8,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from contraflow_hookspecs.types import (
@@ -43,7 +45,7 @@ class ConfigureJob(Protocol):
 
 
 class CheckConnection(Protocol):
-    def __call__(self, context: StepContext) -> str: ...
+    def __call__(self, context: StepContext) -> str | Awaitable[str]: ...
 
 
 class CountItems(Protocol):
@@ -59,23 +61,33 @@ class ProcessItem(Protocol):
 
 
 class WriteItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[WriteResult] | Awaitable[Sequence[WriteResult]]: ...
 
 
 class ConfirmItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[WriteResult] | Awaitable[Sequence[WriteResult]]: ...
 
 
 class ArchiveItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[WriteResult] | Awaitable[Sequence[WriteResult]]: ...
 
 
 class FindItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[RemoteItem] | Awaitable[Sequence[RemoteItem]]: ...
 
 
 class FetchItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[RemoteItem | Gone]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[RemoteItem | Gone] | Awaitable[Sequence[RemoteItem | Gone]]: ...
 
 
 class ListItems(Protocol):
@@ -83,7 +95,9 @@ class ListItems(Protocol):
 
 
 class ForgetItems(Protocol):
-    def __call__(self, items: Sequence[Change], context: StepContext) -> Sequence[WriteResult]: ...
+    def __call__(
+        self, items: Sequence[Change], context: StepContext
+    ) -> Sequence[WriteResult] | Awaitable[Sequence[WriteResult]]: ...
 
 
 class RunStep(Protocol):

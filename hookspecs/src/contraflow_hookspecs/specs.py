@@ -4,6 +4,11 @@ A plugin is a module (or an instance) that implements some of them with :data:`~
 by an entry point in the group ``contraflow``. A step of a job names one plugin for each of its stages, and the engine calls
 that plugin's implementation alone; plugins that implement a stage as a *wrapper* see the calls of every step. Always take
 all arguments, under these names. ``None`` is never an answer of a stage: a forgotten ``return`` is reported, not obeyed.
+
+The hooks that talk to the remote and answer as a whole may be ``async def``: ``check_connection``, ``write_items``,
+``confirm_items``, ``archive_items``, ``find_items``, ``fetch_items`` and ``forget_items``. All coroutines of a project run
+in one event loop, in a thread of its own, and so does what ``open_resources`` opens with ``async with``. Each must have
+ended all that it began when it answers.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -74,8 +74,9 @@ class ExportJob:
     definition: str | Traversable | Mapping[str, Any] | None = None
     """The job's definition: the name of a YAML file beside the plugin's module, an ``importlib.resources`` file, a
     mapping as in a job file, or ``None`` when the project's job files define it."""
-    open_resources: Callable[[Any], AbstractContextManager[Any]] | None = None
-    """``settings -> context manager``: opens clients and connections once a run; always closed again."""
+    open_resources: Callable[[Any], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]] | None = None
+    """``settings -> context manager``: opens clients and connections once a run; always closed again. One of ``async with``
+    is opened and closed in the event loop in which the ``async def`` hooks run."""
 
 
 class Operation(enum.Enum):

@@ -88,6 +88,7 @@ def assemble(
         settings=settings,
         capabilities=capabilities,
         export_job=export_job,
+        event_loop=plugins.event_loop,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from contraflow.errors import Location, Problem, near_match
+from contraflow.event_loop import EventLoop
 from contraflow.references import Reference
 from contraflow_hookspecs import Capabilities, ExportJob, StepContext
 
@@ -80,11 +81,13 @@ class RunnableJob:
     settings: Any
     capabilities: Capabilities
     export_job: ExportJob
+    event_loop: EventLoop = attrs.field(repr=False)
+    """Where an asynchronous resource is opened, used and closed."""
 
     def open_resource(self) -> AbstractContextManager[Any]:
         """Open what the connector shares among its stages; ``None`` where it shares nothing. The ``with`` closes it."""
         opener = self.export_job.open_resources
-        return nullcontext() if opener is None else opener(self.settings)
+        return nullcontext() if opener is None else self.event_loop.opened(opener(self.settings))
 
     def context(self, step: RunnableStep, source: Any, purpose: str) -> StepContext:
         """What a step's stages may know where no execution is on record, with the parameters of the job file.

@@ -21,6 +21,7 @@ import pluggy
 from contraflow.contract import check_implementation
 from contraflow.contract_version import unmet_contract
 from contraflow.errors import PluginError, near_match
+from contraflow.event_loop import EventLoop
 from contraflow_hookspecs import PROJECT_NAME, specs
 
 _log = logging.getLogger("contraflow.plugins")
@@ -53,10 +54,13 @@ class PluginRegistry:
     def __init__(self, *, disabled: Iterable[str] = (), only: Iterable[str] | None = None) -> None:
         self._manager = pluggy.PluginManager(PROJECT_NAME)
         self._manager.add_hookspecs(specs)
+        self._given: dict[str, object] = {}
         self._records: dict[str, PluginRecord] = {}
         self._aliases: dict[str, str] = {}
         self._monitored = False
         self._disabled = frozenset(disabled)
+        self.event_loop = EventLoop()
+        """Where what the plugins have of ``async def`` runs."""
         self._discover(None if only is None else frozenset(only))
 
     # Finding and registering
@@ -117,14 +121,15 @@ class PluginRegistry:
         if name in self._records or name in self._aliases:
             taken = self.record(name)
             raise PluginError(f"two plugins are named '{name}': one from {taken.distribution}, one from {distribution}")
-        known = self._manager.get_name(plugin) if _hashable(plugin) else None
+        known = next((each for each, given in self._given.items() if given == plugin), None)
         if known is not None:
             self._aliases[name] = known
             record = self._records[known]
             self._records[known] = attrs.evolve(record, aliases=(*record.aliases, name))
             return
         hooks = self._hooks_of(plugin, name)
-        self._manager.register(plugin, name)
+        self._given[name] = plugin
+        self._manager.register(self._without_coroutines(plugin), name)
         self._records[name] = PluginRecord(
             name=name,
             distribution=distribution,
@@ -177,6 +182,21 @@ class PluginRegistry:
                 hooks[hook] = hooks.get(hook, True) and _is_wrapper(options)
         return hooks
 
+    def _without_coroutines(self, plugin: object) -> object:
+        """The plugin as pluggy is given it: itself, or one whose hooks answer at once where its own are ``async def``."""
+        hooks = {name: getattr(plugin, name) for name in dir(plugin) if self._manager.parse_hookimpl_opts(plugin, name)}
+        if not any(map(inspect.iscoroutinefunction, hooks.values())):
+            return plugin
+        stand_in = _StandIn()
+        for name, function in hooks.items():
+            waits = inspect.iscoroutinefunction(function)
+            setattr(stand_in, name, self.event_loop.blocking(function) if waits else function)
+        return stand_in
+
+    def close(self) -> None:
+        """End what runs for the plugins. They may be used again."""
+        self.event_loop.close()
+
     # Asking
 
     @property
@@ -204,11 +224,11 @@ class PluginRegistry:
         Raises:
             PluginError: No usable plugin answers to it.
         """
-        plugin = self._manager.get_plugin(self._aliases.get(name, name))
-        if plugin is None:
+        known = self._aliases.get(name, name)
+        if known not in self._given:
             found, hint = self.explain_missing(name)
             raise PluginError(f"plugin '{name}': {found}; {hint}")
-        return cast(object, plugin)
+        return self._given[known]
 
     def explain_missing(self, name: str) -> tuple[str, str]:
         """Why no usable plugin answers to a name: what was found, and a hint."""
@@ -226,7 +246,7 @@ class PluginRegistry:
 
     def implements(self, name: str, hook: str) -> bool:
         """Whether the plugin implements the hook itself, not only as a wrapper."""
-        plugin = self.plugin(name)
+        plugin = self._registered(name)
         return any(impl.plugin is plugin and not _wraps(impl) for impl in self._caller(hook).get_hookimpls())
 
     def caller(self, hook: str, name: str) -> Callable[..., Any]:
@@ -235,7 +255,7 @@ class PluginRegistry:
         Raises:
             PluginError: The plugin does not implement the hook.
         """
-        plugin = self.plugin(name)
+        plugin = self._registered(name)
         everywhere = self._caller(hook)
         others = [impl.plugin for impl in everywhere.get_hookimpls() if not _wraps(impl) and impl.plugin is not plugin]
         caller = self._manager.subset_hook_caller(hook, others)
@@ -273,8 +293,17 @@ class PluginRegistry:
         names = [impl.plugin_name for impl in self._caller(hook).get_hookimpls() if not _wraps(impl)]
         return sorted(set(names))
 
+    def _registered(self, name: str) -> object:
+        """The plugin of this name or alias, as pluggy knows it."""
+        self.plugin(name)
+        return cast(object, self._manager.get_plugin(self._aliases.get(name, name)))
+
     def _caller(self, hook: str) -> pluggy.HookCaller:
         return cast(pluggy.HookCaller, getattr(self._manager.hook, hook))
+
+
+class _StandIn:
+    """Has the hooks of a plugin as its attributes."""
 
 
 def _direct(caller: pluggy.HookCaller, hook: str) -> Callable[..., Any] | None:

@@ -101,7 +101,8 @@ class Driver:
         if self._context is None:
             resource = None
             if self.job.open_resources is not None:
-                resource = self._stack.enter_context(self.job.open_resources(self.settings))
+                opened = self.plugins.event_loop.opened(self.job.open_resources(self.settings))
+                resource = self._stack.enter_context(opened)
             self._context = self.new_context(resource)
         return self._context
 
@@ -123,6 +124,7 @@ class Driver:
         """End the run: close the resource. The next call opens it again."""
         self._context = None
         self._stack.close()
+        self.plugins.close()
 
     def implements(self, hook: str) -> bool:
         """Whether the connector has a hook."""
@@ -283,3 +285,4 @@ class Driver:
             _ = self.context
             self._context = None
             raise error
+        self.close()
