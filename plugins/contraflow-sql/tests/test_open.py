@@ -156,6 +156,10 @@ def test_a_missing_driver_names_the_extra(monkeypatch):
         ({"tables": {"t": {"table": "x" * 129}}}, "table: expected a name of at most 128 characters"),
         ({"tables": {"t": {"table": " "}}}, "table: expected the name"),
         ({"tables": {"t": {"table": "t", "mode": "merge"}}}, "merge"),
+        (
+            {"tables": {"t": {"table": "t", "mode": "create", "only_changed": True}}},
+            "only_changed: mode create updates",
+        ),
         ({"tables": {"t": {"table": "t", "key": {}}}}, "key: expected at least one column"),
         ({"tables": {"t": {"table": "t", "key": {"id": 0}}}}, "key.id: expected a position in the item's key, from 1"),
         ({"tables": {"t": {"table": "t", "key": {"id": None}}}}, "key.id: expected an attribute's name or a position"),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import attrs
 import pytest
 import sqlalchemy as sa
 
@@ -37,6 +38,28 @@ def test_the_same_chunk_twice_leaves_the_same_rows(warehouse, contacts, upsert):
     assert len(rows) == 300
     assert {result.action for result in first.values()} == {Action.CREATED}
     assert {result.action for result in second.values()} == {Action.UPDATED}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"name"}, ("Ana", "theirs", "old")),
+        ({"name", "notes"}, ("Ana", "theirs", "new")),
+        ({"gone"}, ("Ana", "a@x", "new")),
+        (set(), ("Ana", "a@x", "new")),
+        (None, ("Ana", "a@x", "new")),
+    ],
+)
+def test_an_update_sets_only_what_changed(warehouse, contacts, upsert, changed, expected):
+    tables = {"customer": {**CONTACTS["customer"], "only_changed": True}}
+    warehouse.insert(contacts, {"contact_no": 1, "name": "A", "email": "theirs", "notes": "old"})
+    known = None if changed is None else frozenset(changed)
+    change = attrs.evolve(upsert(1, name="Ana", email="a@x", notes="new"), changed=known)
+    new = attrs.evolve(upsert(2, name="Bo", email="b@x", notes="n"), changed=frozenset({"name"}))
+    results = warehouse.write(tables, [change, new])
+    assert [results[key].action for key in ((1,), (2,))] == [Action.UPDATED, Action.CREATED]
+    rows = warehouse.rows(contacts, "name", "email", "notes")
+    assert rows == [expected, ("Bo", "b@x", "n")]  # what is not there is made whole
 
 
 def test_create_leaves_a_known_row_alone(warehouse, contacts, upsert):

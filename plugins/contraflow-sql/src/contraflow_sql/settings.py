@@ -101,6 +101,8 @@ class TableSettings:
     """Target column -> attribute of the entity (dotted). ``None``: all columns that both have."""
     mode: Mode = Mode.UPSERT
     """``upsert``, ``create`` or ``update``."""
+    only_changed: bool = False
+    """Whether an update sets only the columns that differ from what was last confirmed, where that is known."""
     find: tuple[str, ...] | None = attrs.field(default=None, validator=_names)
     """Target columns by which a row that is there already is found. From then on it is told by its own key."""
     archive: Mapping[str, Any] | None = attrs.field(default=None, validator=_constants)
@@ -109,6 +111,8 @@ class TableSettings:
     """Target column -> value: what a row is set to that is made anonymous. ``None``: it is deleted."""
 
     def __attrs_post_init__(self) -> None:
+        if self.only_changed and self.mode is Mode.CREATE:
+            raise ValueError("only_changed: mode create updates no row; leave it out")
         twice = sorted(set(self.key or ()) & set(self.columns or ()))
         if twice:
             raise ValueError(f"columns.{twice[0]}: the column is in key: already; leave it out of columns:")

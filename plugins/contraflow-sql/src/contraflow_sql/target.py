@@ -35,6 +35,8 @@ class Target:
     columns: Mapping[str, str] | None
     """Target column -> attribute, or ``None`` for all that both have."""
     mode: Mode
+    only_changed: bool = False
+    """Whether an update sets only the columns that differ."""
     find: tuple[str, ...] | None = None
     """Columns by which rows are looked for that are there already."""
     archive: Mapping[str, Any] | None = None
@@ -160,6 +162,7 @@ def _target(
         key=key,
         columns=wanted.columns,
         mode=wanted.mode,
+        only_changed=wanted.only_changed,
         find=wanted.find,
         archive=wanted.archive,
         forget=wanted.forget,

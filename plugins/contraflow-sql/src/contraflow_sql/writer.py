@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -117,7 +117,8 @@ def _in_groups(connection: Connection, target: Target, rows: Sequence[Row], acti
     """One statement for all rows that fill the same columns."""
     groups: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[tuple(sorted(row.values))].append(row)
+        filled = _changed(row) if target.only_changed and action is Action.UPDATED else row.values
+        groups[tuple(sorted(filled))].append(row)
     results: list[WriteResult] = []
     for columns, group in groups.items():
         done = action
@@ -135,6 +136,12 @@ def _in_groups(connection: Connection, target: Target, rows: Sequence[Row], acti
             continue
         results += [Written(key=row.change.key, action=done, remote_id=row.remote_id) for row in group]
     return results
+
+
+def _changed(row: Row) -> Collection[str]:
+    """The columns that differ from what was last confirmed; all where nobody knows, or what differs is no longer sent."""
+    changed = row.change.changed or ()
+    return [name for name in row.values if name in changed] or row.values
 
 
 def _write_singly(connection: Connection, target: Target, rows: Sequence[Row]) -> list[WriteResult]:
