@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
 import click
 
 from contraflow import __version__
 from contraflow.cli import exit_codes
+from contraflow.cli.state import State
 from contraflow.errors import ConfigError, ContraflowError, Problem, near_match
 from contraflow.redaction import RedactingFormatter, Redactor
 
@@ -41,16 +41,6 @@ COMMANDS = (
 )
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-@attrs.define
-class State:
-    """What the program knows before it knows the project."""
-
-    project: str = "."
-    debug: bool = False
-    json: bool = False
-    redact: Redactor = attrs.field(factory=Redactor)
 
 
 class LazyGroup(click.Group):

@@ -1,4 +1,4 @@
-"""What the commands have in common: JSON, tables, and loading the project."""
+"""What the commands have in common: JSON, tables, paths and moments."""
 
 from __future__ import annotations
 
@@ -9,26 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import click
 
 from contraflow.escaping import one_line, printable
 
-if TYPE_CHECKING:
-    from contraflow.cli.app import State
-    from contraflow.project import Project
-
 TESTING = "pip install 'contraflow[testing]', or in a clone: pip install ./hookspecs '.[testing]'"
 """What to do where an author's tools are missing."""
-
-
-def load_project(state: State) -> Project:
-    """Load the project that the person named, and from here on hide its secrets."""
-    from contraflow.project import Project
-
-    return Project.load(state.project, redact=state.redact)
 
 
 def print_json(value: Any) -> None:

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import approve_option, json_option
-from contraflow.cli.output import load_project, print_json
+from contraflow.cli.output import print_json
 from contraflow.cli.runs import Ended, in_order, progress
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line
 
 _AGE = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhd])")

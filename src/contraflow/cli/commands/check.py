@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CONFIGURATION
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project, print_json
+from contraflow.cli.output import print_json
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line, printable
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import OK
 from contraflow.cli.listing import list_by_default, print_list
 from contraflow.cli.options import json_option, list_options
-from contraflow.cli.output import load_project, moment, print_json
+from contraflow.cli.output import moment, print_json
 from contraflow.cli.runs import Ended, in_order
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import DRIFTED, MEANINGS, OK
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project, plain, print_json, print_table
+from contraflow.cli.output import plain, print_json, print_table
 from contraflow.cli.runs import Ended, in_order
+from contraflow.cli.state import State, load_project
 
 if TYPE_CHECKING:
     from contraflow.drift import Drift, ItemDrift, StepDrift

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project, moment, print_json
+from contraflow.cli.output import moment, print_json
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import printable
 
 if TYPE_CHECKING:

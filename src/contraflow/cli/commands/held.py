@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.listing import list_by_default, print_list
 from contraflow.cli.options import json_option, list_options, together
-from contraflow.cli.output import load_project, print_json
+from contraflow.cli.output import print_json
+from contraflow.cli.state import State, load_project
 
 if TYPE_CHECKING:
     from contraflow.ledger import Verdict

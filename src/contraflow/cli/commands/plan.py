@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import CHANGES, OK
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project, print_json, print_table
+from contraflow.cli.output import print_json, print_table
 from contraflow.cli.plans import counts_of, details, document, markdown, operations_of, remarks
 from contraflow.cli.runs import in_order, parameter
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:

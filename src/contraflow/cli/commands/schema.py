@@ -6,9 +6,8 @@ import json
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project
+from contraflow.cli.state import State, load_project
 
 _FILES = ("project", "jobs")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.options import json_option
-from contraflow.cli.output import indented, load_project, moment, print_json, print_table
+from contraflow.cli.output import indented, moment, print_json, print_table
 from contraflow.cli.progress import outcomes
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import FAILED, OK
 from contraflow.cli.options import json_option
-from contraflow.cli.output import load_project, moment, print_json
+from contraflow.cli.output import moment, print_json
+from contraflow.cli.state import State, load_project
 
 
 @click.command("stop", short_help="Ask a running sync to stop after the chunk in hand.")

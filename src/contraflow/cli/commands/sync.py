@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contraflow.cli.app import State
 from contraflow.cli.exit_codes import OK
 from contraflow.cli.options import approve_option, json_option
-from contraflow.cli.output import load_project, print_json
+from contraflow.cli.output import print_json
 from contraflow.cli.runs import Ended, in_order, parameter, progress
+from contraflow.cli.state import State, load_project
 from contraflow.escaping import one_line
 
 if TYPE_CHECKING:
