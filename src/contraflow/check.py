@@ -10,8 +10,8 @@ import attrs
 from contraflow.assembly import RunnableJob, unresolved
 from contraflow.config import EXPORT, IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
-from contraflow.project import Project
 from contraflow.step_check import step_advice, step_problems
+from contraflow.workspace import Workspace
 from contraflow_hookspecs import ConnectorError, StepContext
 
 
@@ -30,7 +30,7 @@ class Finding:
     """Whether its problems keep a job from running."""
 
 
-def check(project: Project, *, connect: bool = False) -> Iterator[Finding]:
+def check(project: Workspace, *, connect: bool = False) -> Iterator[Finding]:
     """Look at a project, part by part.
 
     Args:
@@ -42,7 +42,7 @@ def check(project: Project, *, connect: bool = False) -> Iterator[Finding]:
         yield attrs.evolve(finding, problems=problems, note=project.redact(finding.note))
 
 
-def _findings(project: Project, connect: bool) -> Iterator[Finding]:
+def _findings(project: Workspace, connect: bool) -> Iterator[Finding]:
     yield from _plugins(project)
     yield _source(project)
     yield _ledger(project)
@@ -51,7 +51,7 @@ def _findings(project: Project, connect: bool) -> Iterator[Finding]:
     yield from _other_jobs(project)
 
 
-def _plugins(project: Project) -> Iterator[Finding]:
+def _plugins(project: Workspace) -> Iterator[Finding]:
     records = project.plugins.records
     for record in records:
         if record.error is not None:
@@ -61,7 +61,7 @@ def _plugins(project: Project) -> Iterator[Finding]:
     yield Finding(subject="plugins", note=f"{usable} loaded")
 
 
-def _source(project: Project) -> Finding:
+def _source(project: Workspace) -> Finding:
     if project.source is None:
         return Finding(subject="source", note="none named; only readers that need no database can be used")
     try:
@@ -75,7 +75,7 @@ def _source(project: Project) -> Finding:
     )
 
 
-def _ledger(project: Project) -> Finding:
+def _ledger(project: Workspace) -> Finding:
     try:
         ledger = project.ledger(create=False)
     except LedgerMissingError:
@@ -85,7 +85,7 @@ def _ledger(project: Project) -> Finding:
     return Finding(subject="ledger", note=ledger.display_url)
 
 
-def _integration(project: Project, integration: IntegrationConfig, connect: bool) -> Iterator[Finding]:
+def _integration(project: Workspace, integration: IntegrationConfig, connect: bool) -> Iterator[Finding]:
     subject = f"integration {integration.name}"
     try:
         names = project.job_names(integration)
@@ -109,13 +109,13 @@ def _integration(project: Project, integration: IntegrationConfig, connect: bool
             yield _connection(project, job, where)
 
 
-def _advice(project: Project, job: RunnableJob, where: str) -> Iterator[Finding]:
+def _advice(project: Workspace, job: RunnableJob, where: str) -> Iterator[Finding]:
     advice = tuple(step_advice(job, project.plugins, project.source, project.redact))
     if advice:
         yield Finding(subject=f"{where}, advice", problems=advice, fatal=False)
 
 
-def _other_jobs(project: Project) -> Iterator[Finding]:
+def _other_jobs(project: Workspace) -> Iterator[Finding]:
     """Jobs that are defined and that no integration uses: what they name is looked up all the same."""
     used = set()
     for integration in project.config.integrations.values():
@@ -130,7 +130,7 @@ def _other_jobs(project: Project) -> Iterator[Finding]:
             yield Finding(subject=subject, problems=problems, note="no integration uses it", fatal=False)
 
 
-def _connection(project: Project, job: RunnableJob, where: str) -> Finding:
+def _connection(project: Workspace, job: RunnableJob, where: str) -> Finding:
     subject = f"{where}, connection"
     if not project.plugins.implements(job.connector, "check_connection"):
         return Finding(subject=subject, note=f"connector '{job.connector}' cannot check it")

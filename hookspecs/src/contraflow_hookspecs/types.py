@@ -302,9 +302,9 @@ class StepExecution:
     status: BatchStatus
     counts: Mapping[str, int] = _EMPTY
     """Items by outcome: ``read`` is the sum of ``written``, ``unchanged``, ``filtered``, ``coalesced``, ``rejected``,
-    ``conflict``, ``deferred``, ``in_doubt`` and ``gone``; ``created``, ``updated``, ``deleted`` and ``archived`` split
-    ``written``. Beside them ``missing``, ids that were asked for and not found, ``recovered``, items of an earlier execution
-    whose fate is now known, and ``foreign``, items that somebody else had changed at the remote."""
+    ``conflict``, ``deferred``, ``in_doubt``, ``gone`` and ``stale``. ``created``, ``updated``, ``deleted`` and ``archived``
+    split ``written``. Beside them ``missing``, ids that were asked for and not found, ``recovered``, items of an earlier
+    execution whose fate is now known, and ``foreign``, items that somebody else had changed at the remote."""
     total: int | None = None
     """How many items the reader expects; ``None`` if it cannot say."""
     exit_code: str = "UNKNOWN"
