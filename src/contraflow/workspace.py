@@ -128,10 +128,13 @@ class Workspace(Records):
             from contraflow.ledger import open_ledger
 
             ledger = open_ledger(self.config.ledger, create=create, witness=self._witnesses)
-            found = ledger.contradiction()
-            if found is not None:
+            try:
+                found = ledger.contradiction()
+                if found is not None:
+                    raise RestoredLedgerError(ledger.display_url, found)
+            except BaseException:
                 ledger.close()
-                raise RestoredLedgerError(ledger.display_url, found)
+                raise
             self._ledger = ledger
         return self._ledger
 

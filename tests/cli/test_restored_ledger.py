@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from contraflow.errors import LedgerError
+from contraflow.ledger import Ledger
+from contraflow.project import Project
+
 COUNTING = """
 def tell(context, word, changes):
     with open("calls.txt", "a") as file:
@@ -216,3 +220,17 @@ def test_a_witness_that_cannot_be_read_stops_nobody(project: Any, content: str) 
 def test_a_project_that_cannot_be_written_keeps_no_witness(project: Any) -> None:
     project.write(".contraflow", "in the way")
     assert "no witness of the ledger can be kept" in project.run("sync", "acme").output
+
+
+def test_a_ledger_that_cannot_be_compared_with_its_witness_is_closed_again(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.json("sync", "acme")
+    project.sql("UPDATE cf_job_execution SET started = 'not a moment'", "ledger.db")
+    closed: list[Ledger] = []
+    close = Ledger.close
+    monkeypatch.setattr(Ledger, "close", lambda ledger: (closed.append(ledger), close(ledger)))
+    with Project.load(project.directory) as loaded:
+        with pytest.raises(LedgerError, match="is no moment"):
+            loaded.ledger()
+        assert len(closed) == 1
