@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ import pytest
 _HERE = Path(__file__).parent
 sys.path.insert(0, str(_HERE))  # programs of their own (soak.py, worker.py) import the same modules
 
+from direct import Direct  # noqa: E402
 from harness import Bench, Setting, bench  # noqa: E402
 from ledgers import postgresql_schema  # noqa: E402
+
+from contraflow.testing.remote.process import FaultRemote, fault_remote  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +80,26 @@ def shared_bench(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterato
             return known[which]
 
         yield shared
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRemote]:
+    with fault_remote(tmp_path_factory.mktemp("remote"), {}) as running:
+        yield running
+
+
+@pytest.fixture
+def direct(tmp_path: Path, remote: FaultRemote, seed: int) -> Callable[..., Direct]:
+    """Set up a project: ``direct("C", rule, ledger_url=..., batch_size=2, ...)``."""
+
+    def make(delivery_class: str, *rules: Mapping[str, Any], ledger_url: str | None = None, **options: Any) -> Direct:
+        remote.reset({"rules": list(rules)})
+        parameters = {"retry_wait": 0.001, **options.pop("parameters", {})}
+        usual: dict[str, Any] = {"records": 5, "timeout": 0.5, "lifetime": 0.5, "seed": seed}
+        setting = Setting(delivery_class=delivery_class, parameters=parameters, **{**usual, **options})
+        return Direct(directory=tmp_path, setting=setting, remote=remote, ledger_url=ledger_url)
+
+    return make
 
 
 @pytest.hookimpl(wrapper=True)

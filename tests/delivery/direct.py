@@ -30,11 +30,13 @@ class Direct:
         directory: Empty.
         setting: What it is like.
         remote: Running, and forgetful of what came before.
+        ledger_url: The ledger's URL; ``None`` for an SQLite file in the directory.
     """
 
     directory: Path
     setting: Setting
     remote: FaultRemote
+    ledger_url: str | None = None
     workload: Workload = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Direct:
     @property
     def ledger(self) -> str:
         """Its URL."""
-        return f"sqlite:///{self.directory / 'ledger.db'}"
+        return self.ledger_url or f"sqlite:///{self.directory / 'ledger.db'}"
 
     def project(self, *, url: str | None = None) -> Project:
         """Load the project as a new process would; ``url`` is where the remote is taken to be."""
@@ -82,3 +84,8 @@ class Direct:
 def outcomes(execution: JobExecution) -> dict[str, int]:
     """How many items had which outcome; none that no item had."""
     return {name: execution.counts[name] for name in OUTCOMES if execution.counts.get(name)}
+
+
+def findings(project: Direct, **known: Any) -> list[str]:
+    """What was promised and not kept, in words."""
+    return [str(finding) for finding in project.check(**known).findings]

@@ -8,11 +8,14 @@ synchronised until nothing is left to be done. In the end nothing may be lost, d
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,14 +23,24 @@ from typing import Any
 
 import attrs
 import pytest
-from direct import Direct, outcomes
-from harness import Setting
+from direct import findings, outcomes
 from selection import EVERYTHING
 
+from contraflow.engine.run import RequestRecordedError
 from contraflow.testing.remote.effect_log import read_log
-from contraflow.testing.remote.process import FaultRemote, fault_remote
-from contraflow_hookspecs import PermanentError, Rejected
+from contraflow_hookspecs import (
+    Deferred,
+    Gone,
+    Idempotency,
+    Operation,
+    PermanentError,
+    Rejected,
+    TransientError,
+    Written,
+    hookimpl,
+)
 
+DELETE = Operation.DELETE
 ALL = {"written": 5}
 HELD = {"written": 4, "in_doubt": 1}
 REFUSED = {"written": 4, "rejected": 1}
@@ -301,28 +314,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRemote]:
-    with fault_remote(tmp_path_factory.mktemp("remote"), {}) as running:
-        yield running
-
-
-@pytest.fixture
-def direct(tmp_path: Path, remote: FaultRemote, seed: int) -> Callable[..., Direct]:
-    def make(delivery_class: str, *rules: Mapping[str, Any], **options: Any) -> Direct:
-        remote.reset({"rules": list(rules)})
-        parameters = {"retry_wait": 0.001, **options.pop("parameters", {})}
-        usual: dict[str, Any] = {"records": 5, "timeout": 0.5, "lifetime": 0.5, "seed": seed}
-        setting = Setting(delivery_class=delivery_class, parameters=parameters, **{**usual, **options})
-        return Direct(directory=tmp_path, setting=setting, remote=remote)
-
-    return make
-
-
-def findings(project: Direct, **known: Any) -> list[str]:
-    return [str(finding) for finding in project.check(**known).findings]
-
-
 @pytest.mark.parametrize(("row", "delivery_class", "expected"), CASES)
 def test_fault(direct, remote, row, delivery_class, expected):
     options = {name: getattr(row, name) for name in ("form", "records", "batch_size", "timeout", "lifetime")}
@@ -453,6 +444,189 @@ def test_63_a_dead_letter_of_an_older_version_overwrites_nothing(shop):
     assert {record["name"] for record in shop.remote.records.values()} == {"newer"}
 
 
+class Asked:
+    """A remote that can be asked what arrived."""
+
+    records: dict[Any, Any]
+
+    @hookimpl
+    def confirm_items(self, items, context):
+        return [
+            Written(key=each.key)
+            if self.records.get(each.key) == (None if each.operation is DELETE else each.payload)
+            else Deferred(key=each.key, reason="it did not arrive")
+            for each in items
+        ]
+
+
+def remote_of(shop, delivery_class: str) -> Any:
+    """Give the shop a remote of a class."""
+    declared = {
+        "A": {"idempotency": Idempotency.KEY},
+        "B": {"idempotency": Idempotency.UPSERT},
+        "C": {"idempotency": Idempotency.NONE, "confirm": True},
+        "D": {"idempotency": Idempotency.NONE},
+    }[delivery_class]
+    kind = type(shop.remote)
+    shop.remote = (type("AskedRemote", (Asked, kind), {}) if delivery_class == "C" else kind)(**declared)
+    return shop.remote
+
+
+def lose(remote: Any, lost: Callable[[Any], bool], *, apply: bool) -> None:
+    """Let the answer to a change be lost, and nothing be heard of the remote after that."""
+
+    def answer(changes, context):
+        if not any(lost(each) for each in changes):
+            return remote.store(changes)
+        if apply:
+            remote.store(changes)
+        remote.answer = busy
+        raise ConnectionResetError("reset")
+
+    def busy(changes, context):
+        raise TransientError("busy", retry_after=3600)
+
+    remote.answer = answer
+
+
+@pytest.mark.parametrize("apply", [False, True], ids=["did not arrive", "arrived"])
+@pytest.mark.parametrize("delivery_class", "ABCD")
+def test_62_a_deletion_in_doubt_is_resolved_before_what_follows_it(shop, delivery_class, apply):
+    """The entity comes back, and another one goes, while nobody knows whether the first deletion arrived."""
+    remote = remote_of(shop, delivery_class)
+    shop.parameters = {"deletions": "delete", "batch_size": 1, "attempts": 1}
+    shop.sync()
+    shop.sql("DELETE FROM customer WHERE id = 2")
+    lose(remote, lambda each: each.operation is DELETE, apply=apply)
+    shop.sync()
+    shop.sql("INSERT INTO customer VALUES (2, 'Bo again', NULL); DELETE FROM customer WHERE id = 3")
+    remote.answer = lambda changes, _: remote.store(changes)
+    remote.calls.clear()
+    shop.sync(resume=False)
+    told = [(each.key[0], each.operation.value) for each in remote.sent]
+    if delivery_class == "D":  # nothing more of that record, before somebody says what became of it
+        assert told == [(3, "delete")]
+        with shop.project() as project:
+            assert [each.key for each in project.held()] == [(2,)]
+            verdict = "deleted" if apply else "resend"
+            project.settle_held("acme", job="shop_export", step="customers", ids=[2], verdict=verdict)
+        shop.sync()
+    else:
+        first = [] if delivery_class == "C" and apply else [(2, "delete")]
+        assert told == [*first, (2, "upsert"), (3, "delete")]
+    assert {key[0]: record["name"] for key, record in remote.records.items()} == {1: "Ana", 2: "Bo again"}
+    assert outcomes(shop.sync()) == {"unchanged": 2}
+
+
+@pytest.mark.parametrize("delivery_class", "ABC")
+def test_62_a_late_upsert_brings_nothing_back_that_was_deleted(shop, delivery_class):
+    """It is resolved before the deletion, which the remote may answer with 404."""
+    remote = remote_of(shop, delivery_class)
+    shop.parameters = {"deletions": "delete", "batch_size": 1, "attempts": 1}
+    shop.sync()
+    shop.sql("UPDATE customer SET name = 'Bob' WHERE id = 2")
+    lose(remote, lambda each: each.key == (2,), apply=False)
+    shop.sync()
+    shop.sql("DELETE FROM customer WHERE id = 2")
+
+    def answer(changes, context):
+        return [Gone(key=each.key) if each.operation is DELETE else remote.store([each])[0] for each in changes]
+
+    remote.answer = answer
+    remote.calls.clear()
+    shop.sync(resume=False)
+    assert [(each.key[0], each.operation.value) for each in remote.sent] == [(2, "upsert"), (2, "delete")]
+    with shop.project() as project:
+        assert {each.status: each.items for each in project.items()} == {"written": 2, "deleted": 1}
+
+
+@attrs.frozen
+class Effects:
+    """What a remote did, in a file: for more than one process."""
+
+    path: Path
+    knows_keys: bool
+
+    def store(self, changes: Sequence[Any], context: object = None) -> list[Written]:
+        known = {key for _, key in self.seen}
+        with self.path.open("a") as log:
+            for each in changes:
+                if not (self.knows_keys and each.idempotency_key in known):
+                    log.write(f"{each.key[0]} {each.idempotency_key}\n")
+        return [Written(key=each.key) for each in changes]
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(number, key) for number, _, key in (line.partition(" ") for line in lines)]
+
+
+def refused(shop, tmp_path: Path, delivery_class: str) -> tuple[Any, Effects]:
+    """Dead letters of all three customers, at a remote that would take them now."""
+    remote = remote_of(shop, delivery_class)
+    remote.answer = lambda changes, _: [Rejected(key=each.key, code="no", reason="not now") for each in changes]
+    shop.parameters = {"max_rejected": 1.0}
+    shop.sync()
+    with shop.project() as project:
+        letters = project.dead_letters()
+    assert len(letters) == 3
+    return letters, Effects(tmp_path / "effects", delivery_class == "A")
+
+
+@pytest.mark.parametrize("delivery_class", "AD")
+def test_64_two_replays_at_once_are_one(shop, tmp_path, delivery_class):
+    letters, effects = refused(shop, tmp_path, delivery_class)
+    barrier = threading.Barrier(2)
+
+    def answer(changes, context):
+        time.sleep(0.3)  # the other one comes meanwhile
+        return effects.store(changes)
+
+    shop.remote.answer = answer
+
+    def replay(project: Any) -> None:
+        barrier.wait()
+        with suppress(RequestRecordedError):
+            list(project.retry_dead_letters(letters))
+
+    projects = [shop.project(), shop.project()]
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(replay, project) for project in projects]:
+            future.result()
+    assert sorted(number for number, _ in effects.seen) == ["1", "2", "3"]
+    with shop.project() as project:
+        assert project.dead_letters() == []
+    assert outcomes(shop.sync()) == {"unchanged": 3}
+    assert len(effects.seen) == 3
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("delivery_class", "AD")
+def test_64_a_crash_during_a_replay_leaves_a_doubt(shop, tmp_path, delivery_class):
+    letters, effects = refused(shop, tmp_path, delivery_class)
+
+    def die(changes, context):
+        effects.store(changes)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            shop.remote.answer = die
+            with shop.project() as project:
+                list(project.retry_dead_letters(letters))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    shop.remote.answer = effects.store
+    with shop.project() as project:
+        list(project.retry_dead_letters(letters))
+    assert outcomes(shop.sync()) == ({"unchanged": 3} if delivery_class == "A" else {"in_doubt": 3})
+    assert sorted(number for number, _ in effects.seen) == ["1", "2", "3"]
+    with shop.project() as project:
+        assert len(project.held()) == (0 if delivery_class == "A" else 3)
+
+
 @pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), MemoryError(), RecursionError()], ids=repr)
 def test_67_a_writer_that_leaves_in_an_odd_way_leaves_a_doubt_and_no_success(shop, error):
     def answer(changes, context):
@@ -488,7 +662,7 @@ ELSEWHERE = {
     23: "tests/cli/test_stopping.py::test_a_second_signal_ends_at_once_as_a_crash_would",
     24: "tests/delivery/test_two_workers.py::test_who_was_frozen_past_its_lease_sends_and_settles_nothing_more",
     25: "tests/delivery/test_two_workers.py::test_of_two_that_begin_at_one_moment_one_runs",
-    30: "tests/ledger/test_intents.py::test_a_connection_lost_at_commit_is_made_good",
+    30: "tests/delivery/test_commit_cut.py::test_30_a_connection_cut_at_commit",
     38: "tests/ledger/test_opening.py::test_a_damaged_ledger_is_refused_and_left_as_it_is",
     39: "tests/ledger/test_opening.py::test_a_ledger_of_a_newer_version_is_refused",
     40: "tests/ledger/test_migrations.py::test_40_killed_in_a_migration_the_old_ledger_or_the_new_is_left",

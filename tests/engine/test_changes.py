@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -203,6 +204,36 @@ def test_a_deferred_item_waits_for_its_time_and_says_so(shop) -> None:
         ledger.execute("UPDATE cf_item_state SET retry_at = 1 WHERE retry_at IS NOT NULL")
     assert counts(shop.sync()) == {"read": 3, "unchanged": 2, "written": 1, "created": 1}
     assert rows(shop, "retry_at") == [(None,)] * 3
+
+
+def at(shop: Any, moment: datetime) -> Any:
+    """A synchronisation by a machine whose clock says so."""
+    with shop.project() as project:
+        project._now = lambda: moment
+        return project.sync("acme")
+
+
+@pytest.mark.parametrize(
+    "wrong", [timedelta(days=-3650), timedelta(days=3650)], ids=["ten years back", "ten years ahead"]
+)
+def test_a_pause_that_was_recorded_by_a_wrong_clock_is_over(shop, wrong: timedelta) -> None:
+    now = datetime.now(UTC)
+    shop.remote.answer = lambda changes, _: [Deferred(key=c.key, reason="locked", retry_after=60) for c in changes]
+    shop.parameters |= {"attempts": 1}
+    assert at(shop, now + wrong).counts["deferred"] == 3
+    shop.remote.answer = lambda changes, _: shop.remote.store(changes)
+    assert at(shop, now).counts["written"] == 3
+
+
+@pytest.mark.parametrize("asked", [30 * 86400.0, 1e12, float("inf")])
+def test_no_pause_is_longer_than_a_week(shop, asked: float) -> None:
+    defer(shop, asked)
+    now = datetime.now(UTC)
+    for later in (timedelta(), timedelta(hours=-20), timedelta(days=6)):
+        execution = at(shop, now + later)
+        assert counts(execution) == {"read": 3, "unchanged": 2, "deferred": 1}
+        assert execution.errors[0].startswith(f"1: deferred: not due before {now + timedelta(days=7):%Y-%m-%d}")
+    assert at(shop, now + timedelta(days=8)).counts["written"] == 1
 
 
 def test_without_a_time_it_is_due_at_once(shop) -> None:

@@ -26,6 +26,10 @@ from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
 
 _DELETE = Operation.DELETE  # looked up for each item it would take long
 _MOST_ITEMS_PER_CHANGE = 10
+LONGEST_PAUSE = 7 * 86400.0
+"""Seconds after which an item that was put off is tried again, whatever the remote asked for."""
+_CLOCK_ERROR = 86400.0
+"""Seconds by which a clock may have gone back since a pause was recorded."""
 
 
 class Intended(NamedTuple):
@@ -280,9 +284,9 @@ class Comparison:
         elif state.status == "rejected" and state.pending == item.fingerprint:
             chunk.counts["rejected"] += 1  # the remote has refused this very version: it would again
             chunk.aside.append(("rejected", item.key_text, "the remote has refused this very version"))
-        elif state.retry_at is not None and not self.at_once and state.retry_at > self.now().timestamp():
+        elif not self.at_once and (not_before := pause_of(state, self.now())) is not None:
             chunk.counts["deferred"] += 1
-            chunk.not_due.append((item.key, state.retry_at))
+            chunk.not_due.append((item.key, not_before))
             chunk.aside.append(("deferred", item.key_text, "the time of its next attempt has not come"))
         else:
             chunk.intended[item.key_text] = self._intend(item, state)
@@ -340,6 +344,16 @@ def _must_be_settled(chunk: Chunk, item: Prepared) -> bool:
     Not where both are to be sent: then the next one takes the place of the first.
     """
     return item.key_text in chunk.noted or (item.payload is None and item.key_text in chunk.intended)
+
+
+def pause_of(state: ItemState, now: datetime) -> float | None:
+    """The moment (seconds since 1970) before which the remote wants to be left alone with an item; ``None`` if it is over.
+
+    No pause is as long as one that lies further ahead: that was recorded while a clock was wrong.
+    """
+    if state.retry_at is None or not 0 < state.retry_at - now.timestamp() <= LONGEST_PAUSE + _CLOCK_ERROR:
+        return None
+    return state.retry_at
 
 
 def is_new(state: ItemState | None) -> bool:

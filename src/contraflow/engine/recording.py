@@ -141,7 +141,13 @@ class Recorder:
 
     def _record(self, entries: Sequence[_Entry]) -> None:
         with self._lock:
-            self.ledger.settle_all([self._settlement(entry) for entry in entries], lease=self.lease)
+            before = self.counts.copy()
+            try:
+                self.ledger.settle_all([self._settlement(entry) for entry in entries], lease=self.lease)
+            except BaseException:
+                self.counts.clear()
+                self.counts.update(before)  # only what is on record counts
+                raise
             for entry in entries:
                 if entry.in_flight is not None:
                     entry.in_flight.parts += 1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from contraflow.engine.comparison import Chunk, Intended, is_new
+from contraflow.engine.comparison import LONGEST_PAUSE, Chunk, Intended, is_new
 from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
 from contraflow.ledger.dead_letters import CONFLICT
 from contraflow.merge import POLICIES
@@ -158,7 +158,7 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             settled.counts["rejected"] += 1
             _bury(settled, intended.key_text, result, redact)
         case Deferred(retry_after=wait):
-            retry_at = None if wait is None else now.timestamp() + wait
+            retry_at = None if wait is None else now.timestamp() + min(wait, LONGEST_PAUSE)
             settled.states.append(_unconfirmed(intended, "deferred", retry_at))
             settled.counts["deferred"] += 1
             settled.note("deferred", result.key, result.reason, redact)

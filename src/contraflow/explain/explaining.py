@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
+from contraflow.engine.comparison import pause_of
 from contraflow.engine.looking import Seen, look
 from contraflow.engine.memory import previous_of
 from contraflow.errors import ContraflowError
@@ -96,6 +97,7 @@ class _Explainer:
 
     def _known(self, record: ItemRecord) -> dict[str, Any]:
         state = record.state
+        pause = pause_of(state, datetime.now(UTC))
         return {
             "status": state.status,
             "words": _STATUSES[state.status],
@@ -110,7 +112,7 @@ class _Explainer:
             "remote_version": state.remote_version,
             "dead_letter": record.dead_letter,
             "conflict": record.conflict.id if record.conflict else None,
-            "retry_at": None if state.retry_at is None else datetime.fromtimestamp(state.retry_at, UTC),
+            "retry_at": None if pause is None else datetime.fromtimestamp(pause, UTC),
         }
 
     def _look(self, key: Key, ledger: Ledger | None, stream_id: int | None) -> Seen:
