@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -52,6 +53,21 @@ def test_it_can_be_used_again_after_it_was_closed(loop: EventLoop) -> None:
     loop.close()
     loop.close()
     assert loop.run(answer(2)) == 2
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_of_a_fork_has_one_of_its_own(loop: EventLoop) -> None:
+    assert loop.run(answer(1)) == 1
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if loop.run(answer(2)) == 2 else 2
+            loop.close()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert loop.run(answer(3)) == 3
 
 
 def test_what_is_raised_is_raised(loop: EventLoop) -> None:

@@ -74,7 +74,7 @@ class EventLoop:
         """End the loop, and what still runs in it."""
         with self._lock:
             thread, self._thread = self._thread, None
-            if thread is None:
+            if thread is None or not thread.is_alive():
                 return
             assert self._ending is not None  # noqa: S101 - set before the thread was shown to anybody
             self._tell(self._ending.set)
@@ -82,7 +82,7 @@ class EventLoop:
 
     def _begin(self, coroutine: Coroutine[Any, Any, _T]) -> Future[Callable[[], _T]]:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # a fork takes no thread with it
                 self._start()
             elif self._thread is threading.current_thread():
                 coroutine.close()

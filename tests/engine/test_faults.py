@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import pytest
 
 from contraflow_hookspecs import (
@@ -114,6 +116,17 @@ def written(changes):
     return [Written(key=change.key) for change in changes]
 
 
+def test_a_pause_that_is_none_is_named_and_nothing_is_in_doubt(shop) -> None:
+    def answer(changes, context):
+        raise TransientError("busy", retry_after="10")
+
+    shop.remote.answer = answer
+    execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "found TransientError with a retry_after of type str; expected seconds, or None" in execution.errors[0]
+    assert outcomes(execution) == {"deferred": 3}
+
+
 @pytest.mark.parametrize(
     ("answer", "message", "in_doubt"),
     [
@@ -134,6 +147,16 @@ def written(changes):
         (
             lambda changes: [Deferred(key=changes[0].key, reason=None), *written(changes)[1:]],
             "found Deferred with a reason of type NoneType; expected text",
+            1,
+        ),
+        (
+            lambda changes: [Deferred(key=changes[0].key, reason="busy", retry_after="10"), *written(changes)[1:]],
+            "found Deferred with a retry_after of type str; expected seconds, or None",
+            1,
+        ),
+        (
+            lambda changes: [Deferred(key=changes[0].key, reason="busy", retry_after=nan), *written(changes)[1:]],
+            "found Deferred with a retry_after of nan; expected seconds, or None",
             1,
         ),
     ],

@@ -6,6 +6,7 @@ whole call in doubt, since the remote may have carried it out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -84,19 +85,22 @@ def deliver(changes: Sequence[Change], call: Call) -> Delivered:
     except PermanentError as error:
         if len(changes) > 1:
             return _halve(changes, call)
-        return _failed(changes, error)
+        return _failed(changes, error, call)
     except BaseException as error:  # noqa: BLE001 - also Ctrl-C: what was being sent must be recorded as in doubt
-        return _failed(changes, error)
+        return _failed(changes, error, call)
     return _check(changes, answer, call)
 
 
-def _failed(changes: Sequence[Change], error: BaseException) -> Delivered:
+def _failed(changes: Sequence[Change], error: BaseException, call: Call) -> Delivered:
     match error:
         case PermanentError(code=code, reason=reason):
             return Delivered(results=_all(changes, lambda key: Rejected(key=key, code=code, reason=reason)))
         case ItemError():
             return _one_bad(changes, error)
         case TransientError(reason=reason, retry_after=wait):
+            if (flaw := _flaw_of_pause(error, wait)) is not None:
+                deferred = _all(changes, lambda key: Deferred(key=key, reason=reason))
+                return Delivered(results=deferred, stop=HookContractError(call.stage.plugin, call.hook, *flaw))
             return Delivered(
                 results=_all(changes, lambda key: Deferred(key=key, reason=reason, retry_after=wait)), stop=error
             )
@@ -169,7 +173,14 @@ def _flaw_of(result: Any) -> tuple[str, str] | None:
     for name in ("code", "reason"):
         if hasattr(result, name) and not isinstance(getattr(result, name), str):
             return f"{kind} with a {name} of type {type(getattr(result, name)).__name__}", "text"
-    return None
+    return _flaw_of_pause(result, result.retry_after) if isinstance(result, Deferred) else None
+
+
+def _flaw_of_pause(told: object, seconds: object) -> tuple[str, str] | None:
+    if seconds is None or (isinstance(seconds, int | float) and not math.isnan(seconds)):
+        return None
+    found = str(seconds) if isinstance(seconds, float) else f"type {type(seconds).__name__}"
+    return f"{type(told).__name__} with a retry_after of {found}", "seconds, or None"
 
 
 def _all(changes: Iterable[Change], make: Callable[[Key], WriteResult]) -> dict[Key, WriteResult]:
