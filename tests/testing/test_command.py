@@ -107,6 +107,16 @@ def test_a_claim_that_is_not_earned_in_json(tmp_path: Path) -> None:
     assert connector["outcomes"] == {"passed": 1, "failed": 1}
 
 
+def test_nothing_is_earned_by_what_cannot_be_seen(tmp_path: Path) -> None:
+    (tmp_path / "test_memory.py").write_text(suite().replace("def count(", "def not_count("))
+    done = contraflow(tmp_path, "test_memory.py", "-k", "earned")
+    assert done.returncode == 1
+    assert (
+        "claims class B, and has earned class D: doubles cannot be seen: give the fixture 'remote' a method"
+        in done.stdout
+    )
+
+
 @pytest.mark.parametrize("target", ["contraflow-memo", "contraflow_memo", "memo"])
 def test_a_package_names_its_tests(package: Any, target: str) -> None:
     files = {"contraflow_memo/__init__.py": "", "contraflow_memo/proof.py": suite()}
