@@ -601,8 +601,7 @@ def test_force_makes_what_is_gone_again_only_where_it_is_named(shop: Shop) -> No
 def test_a_plan_names_the_deletions_and_its_application_carries_them_out(removing: Shop) -> None:
     removing.sync()
     removing.sql("DELETE FROM customer WHERE id < 3")
-    with removing.project() as project:
-        plan = project.plan("acme")
+    with removing.project() as project, project.plan("acme") as plan:
         removing.sql("INSERT INTO customer VALUES (2, 'Bo', NULL)")
         plan.save(removing.directory / "plan.json")
         execution = project.apply(removing.directory / "plan.json")
