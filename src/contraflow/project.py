@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,7 @@ class Project(Workspace):
         force: bool = False,
         stop: StopRequest | None = None,
         approve: Sequence[str] = (),
+        before_removals: Callable[[], None] = lambda: None,
     ) -> JobExecution:
         """Run an integration's export job, alone: one execution of a job at a time.
 
@@ -88,6 +89,8 @@ class Project(Workspace):
                 doubt stays held.
             stop: Set it, from another thread or a signal handler, to end the run after the chunks in hand.
             approve: Digests that runs named which a guard had stopped: just what those would have done may be done.
+            before_removals: Called when all else is done, and before anything is removed that a complete read did not yield:
+                to run what has to remove its own things first, as :meth:`sync_all` does.
 
         Returns:
             The execution, also when it failed.
@@ -105,7 +108,7 @@ class Project(Workspace):
         asked = RunRequest(ids=ids, everything=everything, parameters=parameters or {}, steps=steps, force=force)
         run = prepare(self, integration, asked, job=job, approvals=approve)
         return synchronisation(self, run, now=self._now, stop=stop, wait=wait, resume=resume, approvals=approve).run(
-            run.request, run.steps
+            run.request, run.steps, before_removals=before_removals
         )
 
     def plan(
@@ -172,6 +175,8 @@ class Project(Workspace):
 
     def sync_all(self, integration: str, **options: Any) -> Sequence[JobExecution]:
         """Run all export jobs of an integration, those first to which others refer; options and errors as of :meth:`sync`.
+
+        What is gone is removed in the opposite order: a job removes nothing before those have that refer to it.
 
         Returns:
             The executions; after one that is not COMPLETED nothing more was run.

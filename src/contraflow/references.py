@@ -15,6 +15,8 @@ from contraflow.errors import ConfigError, Location, Problem, near_match
 from contraflow.ordering import CircleError, in_order
 
 _KEYS = ("job", "step", "key", "required")
+_REMOVALS = ("deletions", "filtered", "missing")
+"""The parameters by which a step removes items."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +33,19 @@ class Reference:
     parameters: Mapping[str, Any]
     """Of the parent's step; they tell how its keys look."""
     location: Location = attrs.field(factory=Location, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class Referrer:
+    """A step whose items refer to those of another step, or of the same."""
+
+    job: str
+    step: str
+    name: str
+    """Of the reference there."""
+    required: bool
+    removes: bool
+    """Whether the step removes items at the remote."""
 
 
 @attrs.frozen
@@ -75,6 +90,16 @@ class References:
         if problems:
             raise ConfigError(*problems)
         return tuple(found)
+
+    def to_step(self, job: str, step: str) -> tuple[Referrer, ...]:
+        """The references to a step's items."""
+        return tuple(
+            Referrer(job=name, step=other.key, name=each.name, required=each.required, removes=_removes(other))
+            for name, definition in self.jobs.items()
+            for other in definition.steps
+            for each in self._sound(name, other)
+            if (each.job, each.step) == (job, step)
+        )
 
     def steps_in_order(self, job: str) -> list[str]:
         """The keys of a job's steps, parents first.
@@ -196,6 +221,11 @@ class References:
 def _parameter(step: StepDefinition) -> Any:
     named = (value for name, value in step.parameters.items() if engine_parameter(name) == "references")
     return next(named, None)
+
+
+def _removes(step: StepDefinition) -> bool:
+    given = {engine_parameter(name) or name: value for name, value in step.parameters.items()}
+    return any(given.get(name) in ("delete", "archive") for name in _REMOVALS)
 
 
 def _needs(edges: Iterator[tuple[str, str, bool]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -240,6 +240,15 @@ def test_a_mixed_batch_refuses_some(client):
     assert remote.effects == [("applied", "1", ONE)]
 
 
+def test_a_record_to_which_others_refer_is_not_deleted(client):
+    remote = client({"fault": "referred", "method": "DELETE"})
+    parent = remote.post("/c/records", ONE).json()["remote_id"]
+    child = remote.post("/c/records", {**TWO, "up": parent}).json()["remote_id"]
+    assert remote.http.delete(f"/c/records/{parent}").status_code == 409
+    assert remote.http.delete(f"/c/records/{child}").status_code == 200
+    assert remote.http.delete(f"/c/records/{parent}").status_code == 200
+
+
 def test_a_batch_that_is_too_large(client):
     remote = client({"fault": "too_large", "above": 1})
     assert remote.post(BULK, [ONE, TWO]).status_code == 413

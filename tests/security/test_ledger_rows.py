@@ -43,6 +43,7 @@ INSERT INTO cf_conflict (stream_id, key, fields, base, local, remote, decision, 
 VALUES (1, '[1]', '["name"]', '{"name": 1}', '{"name": 2}', '{"name": 3}', '{"name": "local"}', 1, '2026-01-01 00:00:00');
 INSERT INTO cf_forgetting (entity, key, begun) VALUES ('customer', '[2]', '2026-01-01 00:00:00');
 INSERT INTO cf_forgotten (stream_id, digest) VALUES (1, 'x');
+INSERT INTO cf_reference (stream_id, key, name, parent, met) VALUES (1, '[1]', 'customer', '[1]', 1);
 """
 """What only comes about while another process runs, or where somebody approved, planned, decided or forgot."""
 

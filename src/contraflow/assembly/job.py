@@ -119,7 +119,14 @@ def _with_parents(
         references.jobs_in_order()
     except ConfigError as error:
         problems += error.problems
-    referring = {step.key: attrs.evolve(step, references=found.get(step.key, ())) for step in steps}
+    referring = {
+        step.key: attrs.evolve(
+            step,
+            references=found.get(step.key, ()),
+            referrers=references.to_step(definition.name, step.key),
+        )
+        for step in steps
+    }
     return tuple(referring[key] for key in order if key in referring)
 
 

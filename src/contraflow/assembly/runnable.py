@@ -11,7 +11,7 @@ import attrs
 
 from contraflow.errors import Location, Problem, near_match
 from contraflow.event_loop import EventLoop
-from contraflow.references import Reference
+from contraflow.references import Reference, Referrer
 from contraflow_hookspecs import Capabilities, ExportJob, StepContext
 
 
@@ -39,6 +39,8 @@ class RunnableStep:
     """Every parameter that the step understands; ``None`` if one of its plugins does not say."""
     references: tuple[Reference, ...] = ()
     """To which items of other steps its items refer."""
+    referrers: tuple[Referrer, ...] = ()
+    """The steps whose items refer to its own."""
     wants_ids: bool = False
     """Whether ids are what the reader is for: then "everything" must be said, lest a lost filter export a whole table."""
     reader: Stage | None = None

@@ -85,6 +85,7 @@ class Steps:
             wants_ids="reader" in stages and self.plugins.record(stages["reader"].plugin).name == _BY_ID,
             mapping=self._mapping(stages, parameters),
             references=(),
+            referrers=(),
             **stages,
         )
         self.problems.extend(unknown_parameters(runnable, parameters, step.parameter_location))

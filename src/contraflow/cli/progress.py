@@ -31,23 +31,27 @@ class Resumptions:
     """Notes which steps go on where an interrupted execution had come to: what a reader is told, seen by a wrapper."""
 
     def __init__(self) -> None:
-        self.behind: dict[str, Key] = {}
+        self._behind: dict[str, dict[str, Key]] = {}
 
     @hookimpl(wrapper=True)
     def read_items(self, context: StepContext) -> Generator[None, object, object]:
         """Look at the context, and leave the reading to the reader."""
         if context.checkpoint is not None:
-            self.behind[context.step] = context.checkpoint
+            self._behind.setdefault(context.job, {})[context.step] = context.checkpoint
         return (yield)
 
-    @property
-    def lines(self) -> list[str]:
+    def take(self, job: str) -> dict[str, Key]:
+        """Those of a job that has ended, with where they went on; they are forgotten then."""
+        return self._behind.pop(job, {})
+
+    @staticmethod
+    def lines(resumed: Mapping[str, Key]) -> list[str]:
         """A line for each of them."""
         from contraflow.ledger import display_key
 
         return [
             f"{step}: resumed behind {display_key(key)}, where an interrupted run had come to; what lies before came last"
-            for step, key in self.behind.items()
+            for step, key in resumed.items()
         ]
 
 
@@ -106,7 +110,7 @@ class BarProgress:
             TextColumn("{task.fields[outcomes]}", markup=False),
             console=Console(stderr=True),
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[tuple[str, str], TaskID] = {}
 
     def __enter__(self) -> BarProgress:
         self._progress.start()
@@ -119,7 +123,8 @@ class BarProgress:
     def step_started(self, execution: StepExecution) -> None:
         """Add a bar."""
         self._progress.start()
-        self._task = self._progress.add_task(one_line(execution.step), total=execution.total, rate="", outcomes="")
+        task = self._progress.add_task(one_line(execution.step), total=execution.total, rate="", outcomes="")
+        self._tasks[execution.job, execution.step] = task
 
     @hookimpl
     def chunk_settled(self, execution: StepExecution, results: Sequence[WriteResult]) -> None:
@@ -135,16 +140,17 @@ class BarProgress:
     def job_finished(self, execution: JobExecution) -> None:
         """Leave the bars as they are: what is printed next stands below them, and another job begins with none."""
         self._progress.stop()
-        for task in self._progress.task_ids:
-            self._progress.remove_task(task)
-        self._task = None
+        for job, step in list(self._tasks):
+            if job == execution.job:
+                self._progress.remove_task(self._tasks.pop((job, step)))
 
     def _update(self, execution: StepExecution) -> None:
-        if self._task is None:
+        task = self._tasks.get((execution.job, execution.step))
+        if task is None:
             return
-        speed = self._progress.tasks[self._progress.task_ids.index(self._task)].speed
+        speed = self._progress.tasks[self._progress.task_ids.index(task)].speed
         self._progress.update(
-            self._task,
+            task,
             completed=execution.counts.get("read", 0),
             rate=f"{speed:,.0f}/s" if speed else "",
             outcomes=outcomes(execution.counts),

@@ -52,6 +52,8 @@ class Intended(NamedTuple):
     """When the entity was changed last, where that is known."""
     archive: bool = False
     """Whether the connector's ``archive_items`` is to carry it out."""
+    parents: str = ""
+    """To which items of other steps it refers, as the ledger keeps that."""
 
 
 class Refused(NamedTuple):
@@ -335,6 +337,7 @@ class Comparison:
             None,
             item.modified,
             item.archive,
+            item.parents,
         )
 
 

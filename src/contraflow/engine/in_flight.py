@@ -70,6 +70,7 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
         None if change.changed is None else sorted(change.changed),
         intended.digests if intended.kept is not None else None,
         intended.kept,
+        intended.parents,
     )
 
 
@@ -111,4 +112,5 @@ def _intended(item: IntentItem, attempt: int, prior: ItemState | None, memory: M
         kept.payload,
         item.kept,
         archive=item.operation == ARCHIVE,
+        parents=item.parents,
     )

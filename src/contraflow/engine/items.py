@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -19,6 +19,7 @@ import attrs
 from contraflow.assembly import Stage
 from contraflow.engine.adoption import AdoptionPass
 from contraflow.engine.changes import owed_keys
+from contraflow.engine.children import Children
 from contraflow.engine.comparison import Chunk, Comparison, Intended
 from contraflow.engine.conflicts import ConflictPass
 from contraflow.engine.fetching import Fetcher
@@ -28,7 +29,7 @@ from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.pipeline import Pipeline
 from contraflow.engine.planned import PlannedComparison
-from contraflow.engine.preparation import Preparation
+from contraflow.engine.preparation import Preparation, Prepared
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.recording import Landed, Recorder, Told
@@ -42,8 +43,9 @@ from contraflow.engine.waiting import WaitingItems
 from contraflow.errors import ContraflowError, LedgerError
 from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
+from contraflow.readers import READERS
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import StepContext, Unknown
+from contraflow_hookspecs import Operation, StepContext, Unknown
 
 OUTCOMES = (
     "written",
@@ -100,7 +102,8 @@ class ItemLoop:
         waiting: Told how many seconds recovery is about to wait.
         explain: Turns an exception of the processor into words, where it knows better.
         now: The clock.
-        may_remove: Raises if so much may not be removed as a complete read did not yield.
+        may_remove: Raises if so much may not be removed as a complete read did not yield; asked before other steps begin.
+        children: Puts off removals of what has children at the remote; ``None`` if nothing refers to the step's items.
         force: Whether items are sent also if the remote holds them.
         plan: What may be sent, by key text; ``None`` for everything that differs.
         parents: Finds the parents of items; ``None`` if they have none.
@@ -134,6 +137,7 @@ class ItemLoop:
     force: bool = False
     plan: Mapping[str, Planned] | None = None
     parents: Parents | None = None
+    children: Children | None = None
     _sender: Sender = attrs.field(init=False)
     _memory: Memory = attrs.field(init=False)
     _comparison: Comparison = attrs.field(init=False)
@@ -144,7 +148,10 @@ class ItemLoop:
     _passes: Sequence[ChunkPass] = attrs.field(init=False)
     _preparation: Preparation = attrs.field(init=False)
     _waiting: WaitingItems = attrs.field(init=False)
-    _removed: int = attrs.field(default=0, init=False)
+    _everything: FullComparison = attrs.field(init=False)
+    _before_first: Callable[[], None] | None = attrs.field(default=None, init=False)
+    owes_removals: bool = attrs.field(default=False, init=False)
+    """After :meth:`run`: whether :meth:`remove` has something to do."""
     _pipeline: Pipeline[InFlight | None, Sent] = attrs.field(init=False)
     _group: list[Chunk] = attrs.field(factory=list, init=False)
     sent_again: int = attrs.field(default=0, init=False)
@@ -187,7 +194,11 @@ class ItemLoop:
         )
         self._conflicts = self._conflict_pass(retries)
         # What is adopted may be in conflict with what is there.
-        self._passes = [each for each in (self._adoption_pass(retries), self._conflicts) if each is not None]
+        passes = (self.children, self._adoption_pass(retries), self._conflicts)
+        self._passes = [each for each in passes if each is not None]
+        self._everything = FullComparison(
+            ledger=self.ledger, stream_id=self.record.stream_id, options=options, context=self.context
+        )
         self._recorder = Recorder(
             ledger=self.ledger,
             lease=self.lease,
@@ -256,27 +267,66 @@ class ItemLoop:
         return self._recorder.counts
 
     def run(self) -> None:
-        """Run the loop to its end.
+        """Deliver all that is read, and find what is to be removed then.
 
         Raises:
             StopRequestedError: Somebody asked it to stop.
             ContraflowError: The step cannot go on; what was settled stays settled.
             ConnectorError: The remote cannot be reached, or refuses us.
         """
-        try:
+        with self._in_order():
+            self._everything.open()
             self._settle_doubts()
-            self._removed = self._work()
+            self._deliver_read()
+            self.owes_removals = self._find_removals()
+        self._check_sum()
+        if not self.owes_removals:
+            self._complete()
+
+    def remove(self, before_first: Callable[[], None]) -> None:
+        """After :meth:`run`, and when all that refers to the step's items has been seen to: remove what is to be removed.
+
+        Args:
+            before_first: Called before anything is removed, unless all of it is put off.
+
+        Raises:
+            ContraflowError: As :meth:`run`; also the others.
+        """
+        self.owes_removals = False
+        self._before_first = before_first
+        with self._in_order():
+            for removals in self._everything.rounds(() if self.children is None else self.children.own_names):
+                self._deliver_all(self._comparison.chunks(removals))
+                self._settle_doubts()
+        self._check_sum()
+        self._complete()
+
+    def close(self) -> None:
+        """Give up what was noted for :meth:`remove`. Closing twice does no harm."""
+        self.owes_removals = False
+        self._everything.close()
+
+    @contextmanager
+    def _in_order(self) -> Iterator[None]:
+        try:
+            yield
         finally:
             with suppress(LedgerError):  # if not even this can be written, there are better reasons to report
                 self.ledger.end_in_order(self.lease, self.record.stream_id)
+
+    def _complete(self) -> None:
+        """All is done. Not before: what a crash between two phases leaves has to be found again."""
+        self.close()
         ids = self.context.filter.ids
-        came_in = self._preparation.items_read + self._removed
-        if ids is not None and len(ids) > came_in:
-            self.counts["missing"] = len(ids) - came_in
-        self._check_sum()
+        if ids is not None and len(ids) > self._came_in:
+            self.counts["missing"] = len(ids) - self._came_in
         if ids is None:
             swept = self.context.execution_id if self.compares_all else None
             self.ledger.note_read(self.lease, self.record.stream_id, cursor=self._preparation.reached, swept=swept)
+
+    @property
+    def _came_in(self) -> int:
+        return self._preparation.items_read + self._everything.items
 
     def once_more(self) -> bool:
         """After :meth:`run`: try once more what waits for parents; whether anything did not have to wait any longer.
@@ -292,8 +342,8 @@ class ItemLoop:
 
     @property
     def waits(self) -> Sequence[str]:
-        """Some of the items that wait for parents, with the reason."""
-        return self._preparation.waits
+        """Some of the items that wait for parents, or for their children to be gone, with the reason."""
+        return [*self._preparation.waits, *(() if self.children is None else self.children.put_off)]
 
     def _deliver_waiting(self) -> bool:
         """Deliver what had to wait and need not any longer; whether there was anything."""
@@ -302,30 +352,46 @@ class ItemLoop:
         return self._waiting.released > before
 
     def _check_sum(self) -> None:
-        number, outcomes = self._preparation.items_read + self._removed, sum(self.counts[each] for each in OUTCOMES)
-        if outcomes != number:
-            raise InvariantError(f"{number} items came in, but {outcomes} have an outcome")
+        outcomes = sum(self.counts[each] for each in OUTCOMES)
+        if outcomes != self._came_in:
+            raise InvariantError(f"{self._came_in} items came in, but {outcomes} have an outcome")
 
-    def _work(self) -> int:
-        """Everything that is read; then what has vanished, whose number is the answer."""
-        with FullComparison(
-            ledger=self.ledger, stream_id=self.record.stream_id, options=self.options, context=self.context
-        ) as everything:
-            self._deliver_all(self._comparison.chunks(everything.watch(iter(self._preparation))))
-            if self.parents is not None and self.parents.refer_to_themselves:
-                while self._deliver_waiting():
-                    pass
-            self._settle_doubts()  # what is in doubt cannot be removed
-            if isinstance(self._comparison, PlannedComparison):
-                planned = list(self._comparison.removals())
-                self._deliver_all(self._comparison.chunks(each for each in planned))
-                self._settle_doubts()
-                return len(planned)
-            if everything.find():
-                self.may_remove(everything)
-                self._deliver_all(self._comparison.chunks(iter(everything)))
-                self._settle_doubts()
-            return everything.items
+    def _deliver_read(self) -> None:
+        items = self._without_removals(iter(self._preparation))
+        self._deliver_all(self._comparison.chunks(self._everything.watch(items)))
+        if self.parents is not None and self.parents.refer_to_themselves:
+            while self._deliver_waiting():
+                pass
+        self._settle_doubts()  # what is in doubt cannot be removed
+
+    def _find_removals(self) -> bool:
+        """Whether there are any."""
+        if isinstance(self._comparison, PlannedComparison):
+            self._everything.add(self._comparison.removals())
+        elif self._everything.find():
+            self.may_remove(self._everything)
+        return self._everything.found
+
+    def _without_removals(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
+        """Put the removals of ids aside that are not in the source, for :meth:`remove`.
+
+        Those of other readers stay where they are: they may yield the same key anew behind it.
+        """
+        if self.reader.plugin not in READERS:
+            yield from items
+            return
+        with closing(items):
+            for item in items:
+                if item.operation is not Operation.DELETE or self._is_planned_otherwise(item):
+                    yield item
+                    continue
+                self._preparation.items_read -= 1  # it counts when it goes
+                if self.plan is None:  # or the comparison finds it in the plan
+                    self._everything.add([item])
+
+    def _is_planned_otherwise(self, item: Prepared) -> bool:
+        planned = None if self.plan is None else self.plan.get(item.key_text)
+        return self.plan is not None and (planned is None or planned.operation != "delete")
 
     def _settle_doubts(self) -> None:
         self._recover()
@@ -418,6 +484,9 @@ class ItemLoop:
     def _intend(self, group: list[Chunk]) -> list[InFlight | None]:
         """T1."""
         to_send = [list(chunk.intended.values()) for chunk in group]
+        if self._before_first is not None and any(to_send):
+            self._before_first()
+            self._before_first = None
         for intended in filter(_was_confirmed, chain.from_iterable(to_send)):
             self.sent_again += 1
             self.fields_sent_again.update(intended.change.changed or ())

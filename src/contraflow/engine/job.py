@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +41,7 @@ class JobRun:
         explain: Turns an exception of a processor into words, where it knows better.
         approvals: Digests of what may be done although it passes a limit.
         begin: Asked when the turn of a step has come: completes its request with what the ledger knows then.
+        before_removals: Runs what has to run when all steps have sent what is new, and before anything is removed.
     """
 
     job: RunnableJob
@@ -55,6 +57,7 @@ class JobRun:
     explain: Callable[[BaseException, Any], str | None]
     approvals: Sequence[str] = ()
     begin: Callable[[StepRequest], StepRequest] = lambda request: request
+    before_removals: Callable[[], None] = lambda: None
 
     def execute(self) -> tuple[JobExecution, BaseException | None]:
         """Run the job to its end, well or badly, and record it.
@@ -78,16 +81,24 @@ class JobRun:
         failures: list[str] = []
         stop: BaseException | None = None
         try:
-            with job.open_resource() as resource:
+            with job.open_resource() as resource, ExitStack() as open_runs:
                 runs: list[StepRun] = []
                 for request in self.steps:
                     runs.append(self._step_run(self.begin(request), number, resource))
+                    open_runs.callback(runs[-1].close)
                     steps.append(runs[-1].execute())
                     stop = stop or runs[-1].cause
-                    if steps[-1].status is not BatchStatus.COMPLETED:
+                    if steps[-1].status not in (BatchStatus.COMPLETED, BatchStatus.STARTED):
                         break
                 else:
                     stop = self._once_more(runs, steps)
+                if stop is None:
+                    try:
+                        self.before_removals()
+                    except BaseException as error:  # noqa: BLE001 - the steps must be closed in the ledger
+                        stop = error
+                        failures.append(self.redact(in_words(error)))
+                stop = self._remove(runs, steps, stop)
         except FencedError:
             raise  # nothing may be recorded any more, and somebody else has closed this execution
         except BaseException as error:  # noqa: BLE001 - also Ctrl-C: the execution must be closed in the ledger
@@ -109,6 +120,24 @@ class JobRun:
             if run.cause is not None:
                 return run.cause
         return None
+
+    def _remove(
+        self, runs: Sequence[StepRun], steps: list[StepExecution], stop: BaseException | None
+    ) -> BaseException | None:
+        """Let the steps carry out what they are to remove, children before their parents.
+
+        A step that failed does not keep others from it: what its items still refer to is put off. Who was interrupted has no
+        time for that.
+
+        Returns:
+            What ended the job before its time.
+        """
+        interruption = stop if stop is not None and not isinstance(stop, Exception) else None
+        for number, run in reversed(list(enumerate(runs))):
+            if run.owes_removals:
+                steps[number] = run.remove(interruption)
+                stop = stop or run.cause
+        return stop
 
     def _step_run(self, request: StepRequest, execution_id: int, resource: Any) -> StepRun:
         job = self.job
@@ -156,7 +185,9 @@ class JobRun:
         status = execution.status
         exit_status = ExitStatus("COMPLETED")
         if steps:
-            last = next((step for step in steps if step.status is not BatchStatus.COMPLETED), steps[-1])
+            # What failed first may be the reason why others did.
+            failed = (step for step in steps if step.status is not BatchStatus.COMPLETED)
+            last = min(failed, key=lambda step: step.ended or self.now(), default=steps[-1])
             status = upgrade(status, last.status)
             exit_status = ExitStatus(last.exit_code, last.exit_description)
         if failures:

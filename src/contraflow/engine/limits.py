@@ -124,7 +124,7 @@ class Limits:
         """
         verdict = self.verdict(spool)
         if verdict is not None:
-            self._release(verdict, "first write")
+            self._released(verdict, "first write")()
 
     def verdict(self, spool: Spool) -> Verdict | None:
         """Hold what would be done against the limits; ``None`` if none is passed."""
@@ -136,8 +136,11 @@ class Limits:
         ]
         return Verdict(passed, self._digest("changes", spool.entries(*CHANGES))) if passed else None
 
-    def check_deletes(self, everything: FullComparison) -> None:
+    def check_deletes(self, everything: FullComparison) -> Callable[[], None]:
         """Hold the deletions that a full comparison found against their limit, before the first of them.
+
+        Returns:
+            To be called before the first: records that an approval is used, if one is.
 
         Raises:
             LimitExceededError: They are too many, and nobody approved of them.
@@ -147,11 +150,11 @@ class Limits:
         if limit is None and not everything.read:
             limit = DEFAULT_DELETES  # a source that is suddenly empty is doubted, however small it was
         if limit is None or number <= limit.most(known):
-            return
+            return lambda: None
         some = list(islice(everything.keys(), _MOST_EXAMPLES))
         passed = Passed("deletes", limit, limit.most(known), number, known, some)
         entries = (Planned(key, "delete", "deleted") for key in everything.keys())  # noqa: SIM118 - no mapping
-        self._release(Verdict([passed], self._digest("deletions", entries)), "first delete")
+        return self._released(Verdict([passed], self._digest("deletions", entries)), "first delete")
 
     def _counted(
         self, spool: Spool, known: int
@@ -170,13 +173,12 @@ class Limits:
     def _limit_of_deletes(self, known: int) -> Limit | None:
         return self.guards.deletes or (DEFAULT_DELETES if known >= _FEWEST_KNOWN else None)
 
-    def _release(self, verdict: Verdict, before: str) -> None:
-        """Let it through if somebody approved of just this."""
+    def _released(self, verdict: Verdict, before: str) -> Callable[[], None]:
+        """Let it through if somebody approved of just this; what records that it is used."""
         digest = verdict.digest
         if self.lease and any(hmac.compare_digest(digest, given) for given in self.approvals):
-            self.ledger.use_approval(self.lease, self.stream_id, digest, self.context.execution_id)
             self.context.logger.warning("%s: approved, and over the limit: %s", self.context.step, verdict.words)
-            return
+            return partial(self.ledger.use_approval, self.lease, self.stream_id, digest, self.context.execution_id)
         stale = "what was approved is not what would be done now; " if self.approvals else ""
         raise LimitExceededError(
             f"stopped by a guard, before the {before} of step '{self.context.step}': {verdict.words}. "

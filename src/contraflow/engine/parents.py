@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -32,6 +33,19 @@ class Waiting(NamedTuple):
 
     item: Item
     reason: str
+
+    @property
+    def position(self) -> Key | None:
+        """The item's."""
+        return self.item.position
+
+
+class Handed(NamedTuple):
+    """An item that refers to others, with their remote ids as far as they are there."""
+
+    item: Item
+    parents: str
+    """As the ledger keeps them: :class:`contraflow.ledger.Referring`."""
 
     @property
     def position(self) -> Key | None:
@@ -87,8 +101,9 @@ class Parents:
         return any(lookup.to_itself for lookup in self.lookups)
 
     def find(self, items: Sequence[Any]) -> list[Any]:
-        """The items with their parents, looked up together; a :class:`Waiting` in the place of one that lacks a parent."""
+        """The items with their parents, looked up together: as :class:`Handed`, or as :class:`Waiting` if they lack one."""
         found: list[dict[str, str]] = [{} for _ in items]
+        named: list[dict[str, tuple[str, bool]]] = [{} for _ in items]
         lacking: list[str | None] = [None] * len(items)
         for lookup in self.lookups:
             keys = [self._parent_key(lookup, item) for item in items]
@@ -98,17 +113,22 @@ class Parents:
                 if key is None:
                     continue
                 state = None if text is None else states.get(text)
-                if state is not None and state.remote_id is not None and _is_there(state):
-                    found[place][lookup.reference.name] = state.remote_id
+                remote_id = None if state is None or not _is_there(state) else state.remote_id
+                if text is not None:
+                    named[place][lookup.reference.name] = (text, remote_id is not None)
+                if remote_id is not None:
+                    found[place][lookup.reference.name] = remote_id
                 elif lookup.reference.required and lacking[place] is None:
                     lacking[place] = _why(lookup.reference, key, state)
-        return [self._handed(*each) for each in zip(items, found, lacking, strict=True)]
+        return [self._handed(*each) for each in zip(items, found, named, lacking, strict=True)]
 
     @staticmethod
-    def _handed(item: Any, found: Mapping[str, str], lacking: str | None) -> Any:
+    def _handed(item: Any, found: Mapping[str, str], named: Mapping[str, Any], lacking: str | None) -> Any:
         if lacking is not None:
             return Waiting(item, lacking)
-        return attrs.evolve(item, parents=found) if found else item
+        if type(item) is not Item or item.operation is Operation.DELETE:
+            return item
+        return Handed(attrs.evolve(item, parents=found) if found else item, json.dumps(named, separators=(",", ":")))
 
     def _states(self, lookup: _Lookup, texts: Sequence[str | None]) -> Mapping[str, ItemState]:
         name = lookup.reference.name

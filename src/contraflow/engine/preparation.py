@@ -14,7 +14,7 @@ import attrs
 
 from contraflow.contract import describe
 from contraflow.engine.moments import moment_of
-from contraflow.engine.parents import Parents, Waiting, WithParents
+from contraflow.engine.parents import Handed, Parents, Waiting, WithParents
 from contraflow.errors import ContraflowError, HookContractError
 from contraflow.fingerprint import canonical_form, fingerprint_of
 from contraflow.ledger import display_key, encode_key, encode_position
@@ -58,6 +58,8 @@ class Prepared(NamedTuple):
     """Whether the item was read before, and had to wait."""
     archive: bool = False
     """Whether a removal means that the connector's ``archive_items`` puts the record away."""
+    parents: str = ""
+    """To which items of other steps it refers, as the ledger keeps that."""
 
 
 def removal(key: Key, key_text: str, what: Removal) -> Prepared:
@@ -182,7 +184,7 @@ class Preparation:
                     prepared = _rejected(error.key or NO_KEY, error.reason, error.code)
                 else:
                     failures = 0
-                    prepared = self._wait(item) if type(item) is Waiting else self._prepare(item)
+                    prepared = self._prepare(item) if type(item) is Item else self._prepare_other(item)
                     if item.position is not None:
                         prepared = prepared._replace(position=item.position)
                 self.items_read += 1
@@ -208,6 +210,12 @@ class Preparation:
             raise StageFailedError(
                 f"reader '{self.reader}' failed {failures} times in a row, last: {error.reason}"
             ) from error
+
+    def _prepare_other(self, item: Any) -> Prepared:
+        """What was made of an item that refers to others; or what is no item, and is refused."""
+        if type(item) is Handed:
+            return self._prepare(item.item)._replace(parents=item.parents)
+        return self._wait(item) if type(item) is Waiting else self._prepare(item)
 
     def _wait(self, waiting: Waiting) -> Prepared:
         key = waiting.item.key

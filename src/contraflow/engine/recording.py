@@ -166,6 +166,7 @@ class Recorder:
             dead_letters=entry.settled.dead_letters,
             resolved=entry.settled.resolved,
             conflicts=entry.settled.conflicts,
+            references=entry.settled.references,
             renumbered=bool(entry.settled.renumbered),
             checkpoint=entry.checkpoint,
             counts=dict(self.counts),

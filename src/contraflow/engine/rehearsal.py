@@ -14,6 +14,7 @@ import attrs
 
 from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
+from contraflow.engine.children import Children
 from contraflow.engine.comparison import Chunk, Comparison, Intended, is_new
 from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
@@ -52,6 +53,7 @@ class Rehearsal:
         force: Whether items are sent also if the remote holds them.
         plan: What may be sent, by key text; ``None`` for everything that differs.
         parents: Finds the parents of items; ``None`` if they have none.
+        children: Puts off removals of what has children at the remote; ``None`` if that does not matter.
         values: Whether to note values also of records of which no earlier values are remembered.
     """
 
@@ -71,6 +73,7 @@ class Rehearsal:
     plan: Mapping[str, Planned] | None = None
     values: bool = False
     parents: Parents | None = None
+    children: Children | None = None
 
     def run(self, spool: Spool) -> Counter[str]:
         """Note in the spool what would be sent, and what not.
@@ -122,6 +125,8 @@ class Rehearsal:
             for chunk in chunks:
                 if self.stop.is_set:
                     raise StopRequestedError(self.stop.reason or "stopped")
+                if self.children is not None:
+                    self.children(chunk)
                 spool.add(self._entries(chunk, memory))
                 counts.update(chunk.counts)
         ids = self.context.filter.ids
@@ -141,7 +146,8 @@ class Rehearsal:
         if isinstance(comparison, PlannedComparison):
             yield from comparison.chunks(comparison.removals())
         elif everything.find():
-            yield from comparison.chunks(iter(everything))
+            for removals in everything.rounds(()):
+                yield from comparison.chunks(removals)
 
     def _entries(self, chunk: Chunk, memory: Memory) -> Iterator[Planned]:
         for each in chunk.intended.values():

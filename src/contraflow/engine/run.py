@@ -71,12 +71,19 @@ class Synchronisation:
     approvals: Sequence[str] = ()
     plan: str | None = None
 
-    def run(self, request: RunRequest, steps: Sequence[StepRequest]) -> JobExecution:
+    def run(
+        self,
+        request: RunRequest,
+        steps: Sequence[StepRequest],
+        *,
+        before_removals: Callable[[], None] = lambda: None,
+    ) -> JobExecution:
         """Run.
 
         Args:
             request: What is asked.
             steps: What it asks of each step (:func:`~contraflow.engine.request.step_requests`).
+            before_removals: Runs what has to run when all steps have sent what is new, and before anything is removed.
 
         Returns:
             The execution, also when it failed.
@@ -93,7 +100,7 @@ class Synchronisation:
                 leadership.lease, exit_code="UNKNOWN", reason="the process died", ended=self.now()
             )
             self._begin_plan(leadership)
-            execution = self._execute(request, steps, leadership)
+            execution = self._execute(request, steps, leadership, before_removals)
             if self.plan is not None and execution.status is BatchStatus.COMPLETED:
                 self.ledger.finish_plan(leadership.lease, self.plan, execution.id)
             if execution.status is BatchStatus.COMPLETED:
@@ -132,7 +139,13 @@ class Synchronisation:
             lifetime=self.lease_lifetime,
         )
 
-    def _execute(self, request: RunRequest, steps: Sequence[StepRequest], leadership: Leadership) -> JobExecution:
+    def _execute(
+        self,
+        request: RunRequest,
+        steps: Sequence[StepRequest],
+        leadership: Leadership,
+        before_removals: Callable[[], None] = lambda: None,
+    ) -> JobExecution:
         parameters = {**request.parameters, **({"ids": request.ids} if request.ids is not None else {})}
         execution, cause = JobRun(
             job=self.job,
@@ -148,6 +161,7 @@ class Synchronisation:
             now=self.now,
             explain=self.explain,
             approvals=self.approvals,
+            before_removals=before_removals,
         ).execute()
         if cause is not None:
             _log.debug("execution %d ended before its time", execution.id, exc_info=cause)

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 import attrs
 
 from contraflow.engine.comparison import LONGEST_PAUSE, Chunk, Intended, is_new
-from contraflow.ledger import UNKNOWN_CONTENT, ItemState, ItemStatus, NewConflict, NewDeadLetter, display_key
+from contraflow.ledger import (
+    UNKNOWN_CONTENT,
+    ItemState,
+    ItemStatus,
+    NewConflict,
+    NewDeadLetter,
+    Referring,
+    display_key,
+)
 from contraflow.ledger.dead_letters import CONFLICT
 from contraflow.merge import POLICIES
 from contraflow.redaction import Redactor
@@ -49,6 +57,7 @@ class Settled:
     """For observers: every item that became a dead letter, without secrets."""
     counts: Counter[str]
     conflicts: list[NewConflict] = attrs.field(factory=list)
+    references: list[Referring] = attrs.field(factory=list)
     renumbered: list[str] = attrs.field(factory=list)
     """Keys of items to which the remote gave another id than they had before."""
     notes: dict[str, list[str]] = attrs.field(factory=dict)
@@ -67,6 +76,7 @@ class Settled:
         self.dead_letters.extend(other.dead_letters)
         self.resolved.extend(other.resolved)
         self.conflicts.extend(other.conflicts)
+        self.references.extend(other.references)
         self.renumbered.extend(other.renumbered)
         self.rejections.extend(other.rejections)
         self.counts.update(other.counts)
@@ -164,6 +174,8 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             settled.note("deferred", result.key, result.reason, redact)
         case Unknown():
             settled.states.append(_unconfirmed(intended, "in_doubt"))
+            if intended.parents:  # or to those of the version before
+                settled.references.append(Referring(intended.key_text, intended.parents, replaces=False))
             settled.counts["in_doubt"] += 1
             settled.note("in_doubt", result.key, result.reason, redact)
         case Conflict():
@@ -213,6 +225,8 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | 
             intended.kept,
         )
     settled.states.append(state)
+    if deleted or intended.parents:
+        settled.references.append(Referring(intended.key_text, intended.parents))
     _resolve(settled, intended)
     if intended.archive:
         return None

@@ -11,6 +11,7 @@ import attrs
 
 from contraflow.assembly import RunnableStep, Stage
 from contraflow.contract import describe
+from contraflow.engine.children import Children
 from contraflow.engine.ending import exit_code_of, in_words, status_of
 from contraflow.engine.garbage import rare_collections
 from contraflow.engine.items import InvariantError, ItemLoop
@@ -25,7 +26,7 @@ from contraflow.engine.settlement import Settled
 from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.step_notes import StepNotes
-from contraflow.engine.stopping import StopRequest
+from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.engine.vanished import FullComparison
 from contraflow.errors import HookContractError
 from contraflow.ledger import Ledger, StepRecord
@@ -88,6 +89,7 @@ class StepRun:
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _told_at_end: StepNotes = attrs.field(init=False)
     _loop: ItemLoop | None = attrs.field(default=None, init=False)
+    _approve: Callable[[], None] = attrs.field(default=lambda: None, init=False)
     _record: StepRecord | None = attrs.field(default=None, init=False)
     _mapping: MappingWatch = attrs.field(init=False)
     _execution: StepExecution = attrs.field(init=False)
@@ -96,7 +98,10 @@ class StepRun:
         self._told_at_end = StepNotes(redact=self.redact)
 
     def execute(self) -> StepExecution:
-        """Run the step to its end, well or badly, and record it. Trouble is recorded, not raised."""
+        """Run the step, well or badly, and record it. Trouble is recorded, not raised.
+
+        A step that owes removals is not at its end yet: :meth:`remove` it, when the steps behind it have run.
+        """
         context, started = self.context, self.now()
         self._execution = StepExecution(
             integration=context.integration,
@@ -139,7 +144,38 @@ class StepRun:
                     self._run()
             except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
                 self.cause = error
+        return self._execution if self.owes_removals else self._finish(self._record)
+
+    @property
+    def owes_removals(self) -> bool:
+        """Whether the step is not at its end, since it has to remove something."""
+        return self.cause is None and self._loop is not None and self._loop.owes_removals
+
+    def remove(self, trouble: BaseException | None = None) -> StepExecution:
+        """Of a step that owes removals: carry them out, and record how that ended.
+
+        Args:
+            trouble: Why there is no time for that.
+        """
+        if self._loop is None or self._record is None:
+            raise InvariantError(f"step '{self.step.key}' owes no removals")
+        try:
+            if trouble is None and self.stop.is_set:
+                trouble = StopRequestedError(self.stop.reason or "stopped")
+            if trouble is not None:
+                raise trouble
+            with rare_collections():
+                self._loop.remove(self._approve)
+                self._end_comparison(self._loop, self._record)
+        except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
+            self.cause = error
+        self._count(self._loop)
         return self._finish(self._record)
+
+    def close(self) -> None:
+        """Give up what the step holds. Closing twice does no harm."""
+        if self._loop is not None:
+            self._loop.close()
 
     def _total(self) -> int | None:
         if self.step.counter is None:
@@ -190,7 +226,7 @@ class StepRun:
 
         def may_remove(everything: FullComparison) -> None:
             if rehearsed is None or everything.to_remove > rehearsed:
-                limits.check_deletes(everything)
+                self._approve = limits.check_deletes(everything)
 
         loop = ItemLoop(
             reader=step.reader,
@@ -221,16 +257,21 @@ class StepRun:
             force=self.force,
             plan=self.plan,
             parents=parents,
+            children=Children.of(step, self.context, self.ledger),
         )
         self._loop = loop
         try:
             loop.run()
-            if loop.compares_all:
-                if record.restored:
-                    self.ledger.trust_again(self.leadership.lease, record.stream_id)
-                self._mapping.compared_all(self.context.execution_id)
+            if not loop.owes_removals:
+                self._end_comparison(loop, record)
         finally:
             self._count(loop)
+
+    def _end_comparison(self, loop: ItemLoop, record: StepRecord) -> None:
+        if loop.compares_all:
+            if record.restored:
+                self.ledger.trust_again(self.leadership.lease, record.stream_id)
+            self._mapping.compared_all(self.context.execution_id)
 
     def _count(self, loop: ItemLoop) -> None:
         self._counts = loop.counts
@@ -259,7 +300,7 @@ class StepRun:
         except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
             self.cause = error
         self._count(self._loop)
-        return self._finish(self._record)
+        return self._execution if self.owes_removals else self._finish(self._record)
 
     def _rehearse(
         self, limits: Limits, reader: Stage, processor: Stage, record: StepRecord, parents: Parents | None

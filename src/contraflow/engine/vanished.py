@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from types import TracebackType
@@ -24,6 +24,17 @@ from contraflow.options import Removal, StepOptions
 from contraflow_hookspecs import StepContext
 
 _PAGE = 1000
+_MOST_ROUNDS = 1000
+"""Deeper trees of records that vanished are taken away from their leaves by several runs."""
+_DEPTHS = """
+WITH RECURSIVE found (key, depth) AS (
+    SELECT key, 0 FROM vanished WHERE key NOT IN (SELECT child FROM edge WHERE parent IN (SELECT key FROM vanished))
+    UNION
+    SELECT edge.child, depth + 1 FROM edge JOIN found ON edge.parent = found.key WHERE depth < ?
+)
+UPDATE vanished SET depth = (SELECT max(depth) FROM found WHERE found.key = vanished.key)
+"""
+"""How far each record that vanished stands below one that has no parent among them; NULL of those in a circle."""
 _SEEN = "SELECT hash, min(filtered) FROM seen WHERE hash IN (SELECT value FROM json_each(?)) GROUP BY hash"
 
 
@@ -58,6 +69,7 @@ class FullComparison:
     read: int = attrs.field(default=0, init=False)
     """How many items were read that have a key."""
     _db: sqlite3.Connection = attrs.field(init=False)
+    _is_open: bool = attrs.field(default=False, init=False)
 
     @property
     def wanted(self) -> bool:
@@ -66,18 +78,30 @@ class FullComparison:
         return removes and reads_everything(self.context)
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def open(self) -> None:
+        """Begin."""
         self._db = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file, of which no name remains
+        self._is_open = True
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("CREATE TABLE seen (hash INTEGER NOT NULL, filtered INTEGER NOT NULL)")
-        self._db.execute("CREATE TABLE vanished (key TEXT NOT NULL, removal TEXT NOT NULL, sent INTEGER NOT NULL)")
+        self._db.execute(
+            "CREATE TABLE vanished (key TEXT NOT NULL, removal TEXT NOT NULL, sent INTEGER NOT NULL, depth INTEGER)"
+        )
         if self.wanted:
             self.known = self.ledger.known_items(self.stream_id)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._db.close()
+        self.close()
+
+    def close(self) -> None:
+        """Remove the notes. Closing twice does no harm."""
+        if self._is_open:
+            self._db.close()
 
     def watch(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
         """Note each item on its way to the comparison.
@@ -142,8 +166,22 @@ class FullComparison:
                 if (what := self._removal_of(seen.get(number))) is not None
             ]
             self.to_remove += sum(sent for _, _, sent in gone)
-            self._db.executemany("INSERT INTO vanished VALUES (?, ?, ?)", gone)
+            self._add(gone)
+        return self.found
+
+    @property
+    def found(self) -> bool:
+        """Whether there are removals: found ones, or others."""
         return self._db.execute("SELECT 1 FROM vanished LIMIT 1").fetchone() is not None
+
+    def add(self, removals: Iterable[Prepared]) -> None:
+        """Let removals that need not be found go with those that are."""
+        self._add(
+            (each.key_text, (Removal.ARCHIVE if each.archive else Removal.DELETE).value, True) for each in removals
+        )
+
+    def _add(self, rows: Iterable[tuple[str, str, bool]]) -> None:
+        self._db.executemany("INSERT INTO vanished VALUES (?, ?, ?, 0)", rows)
 
     def _known(self) -> Iterator[list[KnownKey]]:
         after = ""
@@ -165,13 +203,37 @@ class FullComparison:
         """The keys of what is to be removed at the remote, in ascending order."""
         yield from (key for (key,) in self._pages("SELECT key FROM vanished WHERE sent ORDER BY key"))
 
-    def __iter__(self) -> Generator[Prepared, None, None]:
-        """Yield a removal for each vanished item."""
-        for key, what in self._pages("SELECT key, removal FROM vanished ORDER BY rowid"):
+    def rounds(self, names: Sequence[str]) -> Iterator[Generator[Prepared, None, None]]:
+        """Yield the removals of the vanished items, in rounds: children before their parents.
+
+        Args:
+            names: Of the references of the step's items among themselves.
+        """
+        if names:
+            self._db.execute("CREATE TABLE edge (parent TEXT NOT NULL, child TEXT NOT NULL)")
+            self._find_edges(names)
+            self._db.execute("CREATE INDEX edge_parent ON edge (parent, child)")
+            self._db.execute("CREATE INDEX vanished_key ON vanished (key)")
+            self._db.execute(_DEPTHS, [_MOST_ROUNDS])
+            self._db.execute("CREATE INDEX vanished_depth ON vanished (depth)")
+        # NULL last: nobody can say which of those is to go first.
+        depths = self._db.execute("SELECT DISTINCT depth FROM vanished ORDER BY depth DESC").fetchall()
+        for (depth,) in depths:
+            yield self._removals(depth)
+
+    def _removals(self, depth: int | None) -> Generator[Prepared, None, None]:
+        for key, what in self._pages("SELECT key, removal FROM vanished WHERE depth IS ? ORDER BY rowid", depth):
             self.items += 1
             yield removal(decode_key(key), key, Removal(what))._replace(position=())
 
-    def _pages(self, query: str) -> Iterable[tuple[str, ...]]:
-        cursor = self._db.execute(query)
+    def _find_edges(self, names: Sequence[str]) -> None:
+        cursor = self._db.execute("SELECT key FROM vanished")
+        while page := [key for (key,) in islice(cursor, _PAGE)]:
+            for name in names:
+                pairs = self.ledger.parents_of(self.stream_id, name, page)
+                self._db.executemany("INSERT INTO edge (child, parent) VALUES (?, ?)", pairs)
+
+    def _pages(self, query: str, *given: int | None) -> Iterable[tuple[str, ...]]:
+        cursor = self._db.execute(query, given)
         while page := list(islice(cursor, _PAGE)):
             yield from page

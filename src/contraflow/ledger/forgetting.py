@@ -22,6 +22,7 @@ from contraflow.ledger.schema import (
     forgotten,
     item_state,
     job_execution,
+    reference,
     request,
     step_execution,
 )
@@ -63,7 +64,7 @@ class Forgetting(LedgerCore):
         """Remove all that the stream, and the job of the lease, know of an item, and keep a digest of its key."""
         with self._database.write() as connection:
             leases.prove(connection, lease)
-            for table in (item_state, dead_letter, conflict):
+            for table in (item_state, dead_letter, conflict, reference):
                 connection.execute(delete(table).where(table.c.stream_id == stream_id, table.c.key == key))
             _blot_executions(connection, lease, stream_id, decode_key(key))
             _blot_requests(connection, lease, decode_key(key))

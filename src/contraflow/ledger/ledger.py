@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from contraflow.ledger import conflicts, dead_letters, history, intents, leases, streams
+from contraflow.ledger import conflicts, dead_letters, history, intents, kinship, leases, streams
 from contraflow.ledger.approving import Approving
 from contraflow.ledger.auditing import Auditing
 from contraflow.ledger.explaining import Explaining
 from contraflow.ledger.forgetting import Forgetting
+from contraflow.ledger.kinship import Kinship
 from contraflow.ledger.leasing import Leasing
 from contraflow.ledger.reach import Reach
 from contraflow.ledger.records import AWAY, Intent, IntentItem, ItemState, KnownKey, Lease, Settlement, StepRecord
@@ -26,7 +27,7 @@ from contraflow.ledger.witness import Sighting
 from contraflow_hookspecs import JobExecution, Key, StepExecution
 
 
-class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditing, Explaining, Forgetting):
+class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditing, Explaining, Forgetting, Kinship):
     """What was sent, what came back, and what is still owed. Made by :func:`contraflow.ledger.open_ledger`.
 
     A context manager; usable from several threads. Every method raises :class:`contraflow.errors.LedgerError` if the
@@ -325,6 +326,8 @@ class Ledger(Leasing, Approving, Reporting, Reach, Reviewing, Restoring, Auditin
                 dead_letters.record(connection, stream_id, execution_id, each.dead_letters, self._clock())
             if each.conflicts:
                 conflicts.record(connection, stream_id, execution_id, each.conflicts, self._clock())
+        if referring := list(chain.from_iterable(each.references for each in settlements)):
+            kinship.record(connection, stream_id, referring, self._items)
         if any(each.renumbered for each in settlements):
             streams.note_renumbered(connection, stream_id, execution_id)
         checkpoints = [each.checkpoint for each in settlements if each.checkpoint is not None]

@@ -244,6 +244,8 @@ class IntentItem(NamedTuple):
     """Where some fields of the payload are the remote's: the digests of ours ..."""
     kept: str | None = None
     """... and of those that were left to the remote."""
+    parents: str = ""
+    """The items of other steps to which the payload refers, as :class:`Referring` has them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -285,6 +287,18 @@ class Request(NamedTuple):
     """Of the run that is carrying it out; ``None`` while it waits."""
 
 
+class Referring(NamedTuple):
+    """To which items of other steps one item refers at the remote."""
+
+    key: str
+    """Canonical text."""
+    parents: str
+    """By the names of the step's references: JSON, name to the parent's key (canonical text), and whether its remote id was
+    sent; empty for none."""
+    replaces: bool = True
+    """Whether the item refers to no others, as far as is known."""
+
+
 @attrs.frozen(kw_only=True)
 class Settlement:
     """All that is recorded of one chunk, in one transaction."""
@@ -301,6 +315,8 @@ class Settlement:
     resolved: Sequence[str] = ()
     """Keys (canonical text) whose dead letter, or conflict, goes away; keys without one are passed over."""
     conflicts: Sequence[NewConflict] = ()
+    references: Sequence[Referring] = ()
+    """Of two for one key both are recorded, in their order."""
     checkpoint: Key | None = None
     """The reader's position after this chunk; ``None`` leaves the one recorded before."""
     counts: Mapping[str, int] = MappingProxyType({})

@@ -263,6 +263,21 @@ plan = Table(
     Column("execution_id", _BIG),  # that carried it out to its end
 )
 
+# To which parents items refer at the remote, by the names of their steps' references. An item whose fate was in doubt may
+# have two under one name.
+reference = Table(
+    "cf_reference",
+    metadata,
+    Column("stream_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("parent", Text, primary_key=True),  # its key
+    Column("met", Boolean, nullable=False),  # whether the item was sent with the parent's remote id
+    sqlite_with_rowid=False,
+)
+
+Index("ix_cf_reference_parent", reference.c.stream_id, reference.c.name, reference.c.parent)
+
 # Records that are to be forgotten and are not everywhere yet.
 forgetting = Table(
     "cf_forgetting",

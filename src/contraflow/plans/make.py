@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from contraflow.engine.changes import from_cursor
+from contraflow.engine.children import Children
 from contraflow.engine.limits import Limits
 from contraflow.engine.parents import Parents
 from contraflow.engine.promise import promise_of
@@ -47,8 +48,10 @@ def make_plan(
 ) -> Plan:
     """As :meth:`contraflow.project.Project.plan`."""
     run = prepare(project, integration, request, job=job)
-    with ExitStack() as spools, _ledger(project) as (ledger, ledger_id):
-        planner = _Planner(project, run, ledger, is_first=ledger_id is None, values=values, now=now, stop=stop)
+    with ExitStack() as spools, _ledger(project) as (ledger, ledger_id), run.job.open_resource() as resource:
+        planner = _Planner(
+            project, run, ledger, resource, is_first=ledger_id is None, values=values, now=now, stop=stop
+        )
         steps = [planner.step(each, spools.enter_context(Spool())) for each in run.steps]
         spools.pop_all()  # they are the plan's from now on
     return Plan(
@@ -101,6 +104,7 @@ class _Planner:
         project: Workspace,
         run: PreparedRun,
         ledger: Ledger,
+        resource: Any,
         *,
         is_first: bool,
         values: bool,
@@ -110,6 +114,7 @@ class _Planner:
         self._project = project
         self._run = run
         self._ledger = ledger
+        self._resource = resource
         self._is_first = is_first
         self._values = values
         self._now = now
@@ -126,6 +131,7 @@ class _Planner:
         context = attrs.evolve(
             job.context(step, self._project.source, "run"),
             parameters=request.parameters,
+            resource=self._resource,
             filter=request.filter,
             cursor=request.cursor,
             dry_run=True,
@@ -147,6 +153,8 @@ class _Planner:
             force=request.force,
             values=self._values,
             parents=Parents.of(step, context, self._ledger),
+            # Of this job's own steps the plan itself says what becomes of the children.
+            children=Children.of(step, context, self._ledger, besides=[job.name]),
         ).run(spool)
         limits = Limits(guards=request.options.guards, context=context, ledger=self._ledger, stream_id=stream_id)
         verdict = limits.verdict(spool)

@@ -61,7 +61,7 @@ def command(
     contraflow sync acme-eu                      everything that differs
     contraflow sync acme-eu --id 7 --id 9        these two
     contraflow sync acme-eu --step order_lines --id order_id=7,line=2
-    contraflow sync acme-eu --all-jobs           every job, parents first
+    contraflow sync acme-eu --all-jobs           every job, parents first; what is gone, children first
 
     Items that the remote already holds, as far as the ledger knows, are not sent again. Run it as often as you like: a run
     that was interrupted is gone on with, and what it left in doubt is resolved first.
@@ -108,10 +108,9 @@ def command(
 def _tell(project: Project, execution: JobExecution, resumptions: Resumptions, as_json: bool) -> dict[str, Any]:
     """Say how a job ended, unless that is to be said as JSON; give what JSON has to say."""
     ended = Ended.of(project, execution)
-    resumed = dict(resumptions.behind)
+    resumed = resumptions.take(execution.job)
     if not as_json:
-        for line in resumptions.lines:
+        for line in resumptions.lines(resumed):
             click.echo(one_line(line))
         ended.print()
-    resumptions.behind.clear()
     return {**ended.summary, "resumed": resumed}

@@ -197,6 +197,8 @@ class Exchange:
                 time.sleep(pace)
             if str(call.payload.get("id", call.target)) in rejected:
                 replies.append(Reply(status=422, body={"error": "not this one"}))
+            elif rule.get("fault") == "referred" and call.method == "DELETE" and store.is_referred_to(call.target):
+                replies.append(Reply(status=409, body={"error": "other records refer to it"}))
             else:
                 replies.append(store.apply(call, self.number))
         return replies

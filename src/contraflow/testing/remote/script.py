@@ -38,6 +38,8 @@ fits if all of its conditions do:
                  any text; ``clock``: seconds by which the remote's own clock, in ``Date`` and date, is wrong
 ``mixed``        ``reject``: keys; applies the other items, refuses these with 422
 ``too_large``    ``above``: 413 for a batch of more items
+``referred``     applies what is not to be deleted, or to which no other record refers by a value; the rest is refused
+                 with 409
 ``missing``      applies all, leaves out the last result of a batch
 ``doubled``      applies all, gives the first result of a batch twice, in the place of the second if there is one
 ``foreign``      applies all, gives the last result under a key that nobody asked for
@@ -66,6 +68,7 @@ FAULTS = frozenset(
         "status",
         "mixed",
         "too_large",
+        "referred",
         "missing",
         "doubled",
         "foreign",

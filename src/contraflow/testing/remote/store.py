@@ -129,6 +129,11 @@ class Store:
         self._log.write("effect", what="deleted", **told, payload=None)
         return Reply(status=200, body={"id": call.target})
 
+    def is_referred_to(self, remote_id: str) -> bool:
+        """Whether a record has this id among its values."""
+        with self._lock:
+            return any(remote_id in record.payload.values() for record in self._records.values())
+
     def read(self, kind: str, by: str, name: str, request: int) -> Reply:
         """Look a record up, ``by`` its id (``records``) or our key (``by-key``); all of them by no id."""
         with self._lock:

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _add_approvals()
     _add_conflicts()
     _add_plans()
+    _add_references()
     _add_forgetting()
 
 
@@ -124,6 +125,20 @@ def _add_plans() -> None:
         sa.Column("execution_id", _BIG),
         sa.PrimaryKeyConstraint("digest", name="pk_cf_plan"),
     )
+
+
+def _add_references() -> None:
+    op.create_table(
+        "cf_reference",
+        sa.Column("stream_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("parent", sa.Text, nullable=False),
+        sa.Column("met", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("stream_id", "key", "name", "parent", name="pk_cf_reference"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_cf_reference_parent", "cf_reference", ["stream_id", "name", "parent"])
 
 
 def _add_forgetting() -> None:
