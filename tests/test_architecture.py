@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "preparing": 5,
     "all_jobs": 5,
     "check": 5,
+    "key_check": 5,
     "reviews": 5,
     "json_schema": 5,
     "forgetting": 5,

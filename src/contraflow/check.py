@@ -10,6 +10,7 @@ import attrs
 from contraflow.assembly import RunnableJob, unresolved
 from contraflow.config import EXPORT, IntegrationConfig
 from contraflow.errors import ConfigError, ContraflowError, LedgerError, LedgerMissingError, Problem
+from contraflow.key_check import key_problems
 from contraflow.step_check import step_advice, step_problems
 from contraflow.workspace import Workspace
 from contraflow_hookspecs import ConnectorError, StepContext
@@ -97,6 +98,8 @@ def _integration(project: Workspace, integration: IntegrationConfig, connect: bo
         try:
             job = project.assemble(integration, name)
             problems = tuple(step_problems(job, project.plugins, project.source, project.redact))
+            if not problems:
+                problems = tuple(_key_problems(project, job))
         except ContraflowError as error:
             yield Finding(subject=where, problems=_problems_of(error))
             continue
@@ -107,6 +110,14 @@ def _integration(project: Workspace, integration: IntegrationConfig, connect: bo
             yield from _advice(project, job, where)
         if connect and not problems and integration.enabled:
             yield _connection(project, job, where)
+
+
+def _key_problems(project: Workspace, job: RunnableJob) -> Iterator[Problem]:
+    ledger = None
+    with suppress(LedgerError):  # told as the ledger's own trouble
+        ledger = project.existing_ledger()
+    if ledger is not None:
+        yield from key_problems(job, project.source, ledger)
 
 
 def _advice(project: Workspace, job: RunnableJob, where: str) -> Iterator[Finding]:

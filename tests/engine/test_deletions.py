@@ -11,8 +11,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from contraflow.check import check
 from contraflow.engine.key_types import KeyTypeChangedError
-from contraflow.errors import ConfigError
+from contraflow.errors import ConfigError, Problem
 from contraflow_hookspecs import (
     BatchStatus,
     Deferred,
@@ -139,6 +140,45 @@ def test_a_key_that_changes_its_type_is_refused_before_anything_is_sent(removing
     assert (removing.remote.records, len(removing.remote.calls)) == (before, calls)
     with removing.project() as project, pytest.raises(KeyTypeChangedError):
         project.plan("acme")
+    (told,) = fatal(removing)
+    assert "step 'customers' reads keys of type str, and the ledger knows its items by keys of type int" in told.message
+    assert told.location.file is not None
+    assert told.location.file.endswith("jobs.yml")
+
+
+def fatal(shop: Shop) -> list[Problem]:
+    with shop.project() as project:
+        return [problem for finding in check(project) if finding.fatal for problem in finding.problems]
+
+
+def test_check_looks_at_keys_only_where_their_types_differ(removing: Shop) -> None:
+    assert fatal(removing) == []
+    removing.sync()
+    assert fatal(removing) == []
+    removing.sql("DELETE FROM customer")
+    assert fatal(removing) == [], "an empty table has no keys"
+
+
+def test_check_believes_the_first_record_and_not_the_type_of_the_column(removing: Shop) -> None:
+    """SQLite keeps text in a column of numbers."""
+    removing.sql(
+        "CREATE TABLE other (id INT PRIMARY KEY, name TEXT, email TEXT); DROP TABLE customer;"
+        "ALTER TABLE other RENAME TO customer; INSERT INTO customer VALUES ('a', 'Ana', NULL)"
+    )
+    assert removing.sync().status is BatchStatus.COMPLETED
+    assert fatal(removing) == []
+
+
+def test_a_key_that_gets_another_column_is_told_by_check(removing: Shop) -> None:
+    removing.sync()
+    removing.sql(
+        "CREATE TABLE other (id INTEGER, part INTEGER, name TEXT, email TEXT, PRIMARY KEY (id, part));"
+        "INSERT INTO other SELECT id, 1, name, email FROM customer; DROP TABLE customer;"
+        "ALTER TABLE other RENAME TO customer"
+    )
+    (told,) = fatal(removing)
+    assert "reads keys of type (int, int), and the ledger knows its items by keys of type int" in told.message
+    assert removing.sync().status is BatchStatus.FAILED
 
 
 class Reader:

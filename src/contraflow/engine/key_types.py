@@ -9,7 +9,7 @@ from __future__ import annotations
 from contraflow.errors import ContraflowError
 from contraflow.ledger import Ledger, decode_key
 
-_LOOKED_AT = 1000
+LOOKED_AT = 1000
 
 
 class KeyTypeChangedError(ContraflowError):
@@ -28,7 +28,7 @@ def check_key_type(ledger: Ledger, stream_id: int, key_text: str, step: str) -> 
     Raises:
         KeyTypeChangedError: None of them has the types of this one. Nothing was sent.
     """
-    known = {_types(each.key) for each in ledger.known_keys(stream_id, after="", limit=_LOOKED_AT)}
+    known = {_types(each.key) for each in ledger.known_keys(stream_id, after="", limit=LOOKED_AT)}
     found = _types(key_text)
     if known and found not in known:
         raise KeyTypeChangedError(
