@@ -20,6 +20,7 @@ import attrs
 
 from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.engine.preparation import NO_KEY, Prepared, removal
+from contraflow.engine.read_ahead import ReadAhead
 from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, NewConflict
 from contraflow.options import Removal
 from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
@@ -140,7 +141,7 @@ class Comparison:
         resurrect: Whether records that somebody removed at the remote are made again.
         settles_conflicts: Whether the step says what holds in a conflict: then what was refused for one is sent again.
         settle: Called with keys before anything is looked up of them: what was cut before, and concerns one of them, must
-            be settled then.
+            be settled then, and nothing else be on its way into the ledger.
     """
 
     ledger: Ledger
@@ -168,7 +169,7 @@ class Comparison:
         for state in states:
             self._states[state.key] = state
 
-    def chunks(self, items: Generator[Prepared, None, None]) -> Generator[Chunk, None, None]:
+    def chunks(self, items: Generator[Prepared, None, None] | ReadAhead[Prepared]) -> Generator[Chunk, None, None]:
         """Yield the chunks in the order of the items; the last may hold nothing that must be sent.
 
         Args:
@@ -226,7 +227,8 @@ class Comparison:
                 ):
                     yield chunk
                     chunk = Chunk()
-                    self.settle(keys[number:])
+                    if number < len(page):  # otherwise the next page is read first
+                        self.settle(keys[number:])
         if chunk.size or chunk.counts:
             yield chunk
 

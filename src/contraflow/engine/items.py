@@ -8,7 +8,7 @@ state, an intent without outcome, which recovery resolves: at the end of the ste
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -32,10 +32,13 @@ from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation, Prepared
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
+from contraflow.engine.read_ahead import ReadAhead
 from contraflow.engine.recording import Landed, Recorder, Told
 from contraflow.engine.recovery import Recovery
 from contraflow.engine.retry import Retries
 from contraflow.engine.sending import Sender, Sent
+from contraflow.engine.settlement import Settled
+from contraflow.engine.settling import Settling
 from contraflow.engine.spool import Planned
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.engine.vanished import FullComparison, reads_everything
@@ -45,7 +48,7 @@ from contraflow.ledger import Lease, Ledger, StepRecord
 from contraflow.options import StepOptions
 from contraflow.readers import READERS
 from contraflow.redaction import Redactor
-from contraflow_hookspecs import Operation, StepContext, Unknown
+from contraflow_hookspecs import Key, Operation, StepContext, Unknown
 
 OUTCOMES = (
     "written",
@@ -152,6 +155,7 @@ class ItemLoop:
     _before_first: Callable[[], None] | None = attrs.field(default=None, init=False)
     owes_removals: bool = attrs.field(default=False, init=False)
     """After :meth:`run`: whether :meth:`remove` has something to do."""
+    _settling: Settling | None = attrs.field(default=None, init=False)
     _pipeline: Pipeline[InFlight | None, Sent] = attrs.field(init=False)
     _group: list[Chunk] = attrs.field(factory=list, init=False)
     sent_again: int = attrs.field(default=0, init=False)
@@ -221,7 +225,7 @@ class ItemLoop:
             removal=options.missing,
             filtered=self.filtered,
             explain=self.explain,
-            owed=partial(owed_keys, self.ledger, self.record.stream_id, self.context, options.batch_size),
+            owed=self._owed,
             parents=self.parents,
             page_size=options.batch_size,
             forgotten=self.ledger.forgotten(self.record.stream_id),
@@ -231,6 +235,10 @@ class ItemLoop:
             find=partial(self.ledger.waiting_items, self.record.stream_id, self.context.execution_id),
             page_size=options.batch_size,
         )
+
+    def _owed(self) -> Iterable[Sequence[Key]]:
+        self._settle()
+        return owed_keys(self.ledger, self.record.stream_id, self.context, self.options.batch_size)
 
     def _adoption_pass(self, retries: Retries) -> AdoptionPass | None:
         if not self.options.adopt or self.finder is None:
@@ -296,7 +304,7 @@ class ItemLoop:
         self._before_first = before_first
         with self._in_order():
             for removals in self._everything.rounds(() if self.children is None else self.children.own_names):
-                self._deliver_all(self._comparison.chunks(removals))
+                self._deliver_all(removals)
                 self._settle_doubts()
         self._check_sum()
         self._complete()
@@ -348,7 +356,7 @@ class ItemLoop:
     def _deliver_waiting(self) -> bool:
         """Deliver what had to wait and need not any longer; whether there was anything."""
         before = self._waiting.released
-        self._deliver_all(self._comparison.chunks(self._waiting.ready()))
+        self._deliver_all(self._waiting.ready())
         return self._waiting.released > before
 
     def _check_sum(self) -> None:
@@ -358,7 +366,7 @@ class ItemLoop:
 
     def _deliver_read(self) -> None:
         items = self._without_removals(iter(self._preparation))
-        self._deliver_all(self._comparison.chunks(self._everything.watch(items)))
+        self._deliver_all(self._everything.watch(items))
         if self.parents is not None and self.parents.refer_to_themselves:
             while self._deliver_waiting():
                 pass
@@ -435,17 +443,34 @@ class ItemLoop:
         if self.stop.is_set:
             raise StopRequestedError(self.stop.reason or "stopped")
 
-    def _deliver_all(self, chunks: Generator[Chunk, None, None]) -> None:
-        with closing(chunks), Pipeline(self.options.concurrency, self._send) as self._pipeline:
+    def _deliver_all(self, items: Generator[Prepared, None, None]) -> None:
+        ahead = ReadAhead(items, self.options.batch_size)
+        # Parents are looked up in the ledger while items are read.
+        settling = Settling(
+            recorder=self._recorder, settled=self._settled, ahead=ahead if self.parents is None else None
+        )
+        with (
+            closing(self._comparison.chunks(ahead)) as chunks,
+            settling as self._settling,
+            Pipeline(self.options.concurrency, self._send) as self._pipeline,
+        ):
             try:
                 while self._next_group(chunks):
                     self._start_group()
                 self._finish(list(self._pipeline.drain()))
+                self._settle()
             except BaseException:
                 # What else is in flight comes down, too, and its outcomes are no less certain.
+                with suppress(Exception):
+                    self._settle()
                 self._recorder.chunks(list(self._pipeline.drain()), with_checkpoint=False)
                 raise
         self._check_stop()
+
+    def _settle(self) -> None:
+        """Wait for what is being recorded in the background."""
+        if self._settling is not None:
+            self._settling.end()
 
     def _next_group(self, chunks: Iterator[Chunk]) -> bool:
         """Gather chunks that are started together, so that they share one transaction: half of the window at most."""
@@ -463,14 +488,17 @@ class ItemLoop:
 
         So two changes of one item are never in flight together, and none is held against a state that is about to change.
         """
+        self._settle()
         wanted = set(keys)
         if self._pipeline.concerns(wanted) or any(chunk.concerns(wanted) for chunk in self._group):
             self._start_group()
             self._finish(list(self._pipeline.drain()))
+            self._settle()
 
     def _start_group(self) -> None:
         group, self._group = self._group, []
         self._finish(list(self._pipeline.make_room(len(group))))
+        self._settle()
         for chunk in group:
             if self.force:
                 chunk.distrust()  # before a look at the remote, which tells anew what differs
@@ -492,20 +520,18 @@ class ItemLoop:
             self.fields_sent_again.update(intended.change.changed or ())
         self.refused_before += sum(outcome == "rejected" for chunk in group for outcome, _, _ in chunk.aside)
         keeps_doubts = self.promise is not Promise.REPORTED
-        numbers = iter(
-            self.ledger.intend_all(
-                self.lease,
-                stream_id=self.record.stream_id,
-                execution_id=self.context.execution_id,
-                chunks=[
-                    [intent_item(each, with_payload=keeps_doubts) for each in intended]
-                    for intended in to_send
-                    if intended
-                ],
-            )
-            if any(to_send)
-            else ()
+        chunks = [
+            [intent_item(each, with_payload=keeps_doubts) for each in intended] for intended in to_send if intended
+        ]
+        intend = partial(
+            self.ledger.intend_all,
+            self.lease,
+            stream_id=self.record.stream_id,
+            execution_id=self.context.execution_id,
+            chunks=chunks,
         )
+        settling = self._settling
+        numbers = iter(() if not chunks else intend() if settling is None else settling.carry_out(intend))
         return [
             InFlight(
                 next(numbers),
@@ -539,7 +565,12 @@ class ItemLoop:
 
     def _finish(self, landed: list[Landed]) -> None:
         """T2, in the order in which the chunks were read, so that the checkpoint only passes what is settled."""
-        recorded = self._recorder.chunks(landed, with_checkpoint=True)
+        assert self._settling is not None  # noqa: S101 - for the type checker: only called while chunks are delivered
+        self._settling.begin(landed)
+        if any(sent.stop is not None for _, _, sent in landed):
+            self._settle()
+
+    def _settled(self, landed: Sequence[Landed], recorded: Sequence[Settled]) -> None:
         for (_, _, sent), settled in zip(landed, recorded, strict=True):
             if sent.stop is not None:
                 raise sent.stop

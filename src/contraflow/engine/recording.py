@@ -25,12 +25,15 @@ Told = Callable[[Settled, Sequence[WriteResult], Mapping[str, int]], None]
 """Told of each settlement: what was recorded, the results behind it, and the counts so far."""
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """What is to be recorded of one chunk."""
+
     settled: Settled
     sent: Sequence[Intended]
     results: Mapping[Key, WriteResult]
     in_flight: InFlight | None
     read: int = 0
+    """Items read with it."""
     checkpoint: Key | None = None
 
 
@@ -72,7 +75,13 @@ class Recorder:
             return refused
 
     def chunks(self, landed: Sequence[Landed], *, with_checkpoint: bool, last: bool = False) -> list[Settled]:
-        """Record chunks, in the order in which they were read, in one transaction.
+        """Record chunks, in the order in which they were read, in one transaction; the arguments are :meth:`work_out`'s."""
+        entries = self.work_out(landed, with_checkpoint=with_checkpoint, last=last)
+        self._record_and_tell(entries)
+        return [entry.settled for entry in entries]
+
+    def work_out(self, landed: Sequence[Landed], *, with_checkpoint: bool, last: bool = False) -> list[Entry]:
+        """What is to be recorded of chunks, in the order in which they were read.
 
         Args:
             landed: The chunks.
@@ -88,10 +97,8 @@ class Recorder:
             settled.add(self._settle(sent.intended, sent.results, last=last))
             with_checkpoint = with_checkpoint and sent.stop is None
             position = chunk.position if with_checkpoint else None
-            entries.append(_Entry(settled, sent.intended, sent.results, in_flight, chunk.size, position))
-        if entries:
-            self._record(entries)
-        return [entry.settled for entry in entries]
+            entries.append(Entry(settled, sent.intended, sent.results, in_flight, chunk.size, position))
+        return entries
 
     def between_attempts(
         self,
@@ -104,7 +111,7 @@ class Recorder:
     ) -> None:
         """Record what is certain while the rest of a chunk is about to be sent again, as attempt number ``attempt``."""
         settled = self._settle(certain, results, last=last)
-        self._record([_Entry(settled, certain, results, in_flight)])
+        self._record_and_tell([Entry(settled, certain, results, in_flight)])
         self.ledger.retry_intent(self.lease, in_flight.intent_id, attempt)
 
     def recovered(self, in_flight: InFlight, sent: Sequence[Intended], results: Mapping[Key, WriteResult]) -> None:
@@ -120,7 +127,7 @@ class Recorder:
         else:
             settled.counts.clear()
             settled.counts["recovered"] = certain
-        self._record([_Entry(settled, sent, results, in_flight)])
+        self._record_and_tell([Entry(settled, sent, results, in_flight)])
 
     def _settle(
         self,
@@ -139,7 +146,10 @@ class Recorder:
                     self._refused += conflicts
         return settle_sent(sent, results, self.redact, self.now())
 
-    def _record(self, entries: Sequence[_Entry]) -> None:
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Record what :meth:`work_out` found, in one transaction. :meth:`tell` is to follow."""
+        if not entries:
+            return
         with self._lock:
             before = self.counts.copy()
             try:
@@ -151,10 +161,19 @@ class Recorder:
             for entry in entries:
                 if entry.in_flight is not None:
                     entry.in_flight.parts += 1
+
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Tell of what was recorded."""
+        with self._lock:  # nobody is told of two things at once
+            for entry in entries:
                 self.comparison.remember(entry.settled.states)
                 self.told(entry.settled, list(entry.results.values()), self.counts)
 
-    def _settlement(self, entry: _Entry) -> Settlement:
+    def _record_and_tell(self, entries: Sequence[Entry]) -> None:
+        self.record(entries)
+        self.tell(entries)
+
+    def _settlement(self, entry: Entry) -> Settlement:
         self.counts.update(entry.settled.counts)
         self.counts["read"] += entry.read
         in_flight = entry.in_flight
