@@ -65,11 +65,18 @@ def canonical_form(payload: Mapping[str, Any]) -> tuple[bytes, bool]:
             infinity, a lone surrogate, a value of an unknown type; or it is larger than :data:`MAX_BYTES` or deeper than
             :data:`MAX_DEPTH`. The reason names the field, never the value.
     """
-    flat = _encode_flat(payload)
-    data = _encode_any(payload) if flat is None else flat
+    is_plain = True
+    for value in payload.values():
+        kind = type(value)
+        if kind not in _PLAIN and not (kind is float and (0.0 < value < math.inf or _is_plain(value))):
+            is_plain = False
+            break
+    data = _encode_flat(payload) if is_plain else None
+    if data is None:
+        is_plain, data = False, _encode_any(payload)
     if len(data) > MAX_BYTES:
         raise ItemError(f"the payload has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed", code="payload_size")
-    return data, flat is not None
+    return data, is_plain
 
 
 def _encode(value: Any) -> bytes:
@@ -77,13 +84,9 @@ def _encode(value: Any) -> bytes:
 
 
 def _encode_flat(payload: Mapping[str, Any]) -> bytes | None:
-    """Encode a payload that is its own canonical form, as most are; ``None`` if it has to be walked through."""
-    for value in payload.values():
-        kind = type(value)
-        if kind not in _PLAIN and not (kind is float and _is_plain(value)):
-            return None
+    """Encode a payload of plain values, which is its own canonical form; ``None`` if it has to be walked through."""
     try:
-        data = _encode(payload)
+        data = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # the walk finds out what it is
         return None
     return None if _NUL_ENCODED in data else data

@@ -321,7 +321,7 @@ class Comparison:
             key=item.key,
             operation=item.operation,
             payload=item.payload or {},
-            previous=previous_of(state),
+            previous=None if state is None else previous_of(state),
             changed=kept.changed,
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,

@@ -11,9 +11,10 @@ from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.errors import LedgerError
 from contraflow.ledger import Intent, IntentItem, ItemState, decode_key
 from contraflow.payloads import decode_payload
-from contraflow_hookspecs import Change, Key, Operation, Unknown, WriteResult
+from contraflow_hookspecs import Change, Key, Operation, Unknown, WriteResult, Written
 
-_UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up for each item they would take long
+_IS_UPSERT = Operation.UPSERT  # looked up for each item it would take long
+_UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value
 ARCHIVE = "archive"
 """The operation of an intent that ``archive_items`` carries out; the contract calls it a deletion."""
 
@@ -43,6 +44,9 @@ class InFlight:
         Returns:
             What the intent still holds.
         """
+        if len(results) == len(self.open) and all(type(result) is Written for result in results.values()):
+            self.open.clear()  # nearly always
+            return []
         for each in intended:
             key = each.change.key
             if not (self.keeps_doubts and isinstance(results[key], Unknown)):
@@ -60,7 +64,7 @@ def intent_item(intended: Intended, *, with_payload: bool) -> IntentItem:
     change = intended.change
     return IntentItem(
         intended.key_text,
-        ARCHIVE if intended.archive else _DELETE if change.operation is Operation.DELETE else _UPSERT,
+        _UPSERT if change.operation is _IS_UPSERT else ARCHIVE if intended.archive else _DELETE,
         intended.generation,
         intended.fingerprint,
         change.idempotency_key,

@@ -62,7 +62,7 @@ class Memory:
             own_values: The payload itself, if its canonical form spells its very own values.
         """
         digests = field_digests(key_text, canonical, self._salt, own_values)
-        changed = _differing(prior, digests)
+        changed = None if prior is None else _differing(prior, digests)
         return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
 
     def emptied(self, key_text: str, canonical: str, prior: ItemState | None) -> frozenset[str]:
@@ -86,8 +86,8 @@ class Memory:
         return state._replace(digests=remembered.digests, payload=remembered.payload)
 
 
-def _differing(prior: ItemState | None, digests: Mapping[str, int]) -> frozenset[str] | None:
-    if prior is None or prior.digests is None or not prior.fingerprint or prior.status == "in_doubt":
+def _differing(prior: ItemState, digests: Mapping[str, int]) -> frozenset[str] | None:
+    if prior.digests is None or not prior.fingerprint or prior.status == "in_doubt":
         return None  # nobody can say what the remote holds
     return differing(prior.digests, digests)
 

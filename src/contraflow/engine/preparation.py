@@ -125,6 +125,9 @@ class Preparation:
 
     def _in_order(self) -> Generator[Prepared, None, None]:
         checkpoint = self.context.checkpoint
+        if checkpoint is None:
+            yield from self._read(self.context, follow=True)
+            return
         first: str | None = None
         for prepared in self._read(self.context):
             if first is None and prepared.key != NO_KEY:
@@ -132,8 +135,6 @@ class Preparation:
             if prepared.position is not None:
                 self.reached = prepared.position
             yield prepared
-        if checkpoint is None:
-            return
         last = encode_position(checkpoint)
         for prepared in self._read(attrs.evolve(self.context, checkpoint=None)):
             if prepared.key_text == first:
@@ -168,7 +169,8 @@ class Preparation:
                 if prepared.waits is None and prepared.key_text in wanted:
                     yield prepared._replace(position=(), again=True)
 
-    def _read(self, context: StepContext) -> Generator[Prepared, None, None]:
+    def _read(self, context: StepContext, *, follow: bool = False) -> Generator[Prepared, None, None]:
+        """Yield what is to be read; ``follow`` keeps track of how far that came."""
         given = self._items(context)
         items = given if self.parents is None else WithParents(given, self.parents, self.page_size)
         failures = 0
@@ -187,6 +189,8 @@ class Preparation:
                     prepared = self._prepare(item) if type(item) is Item else self._prepare_other(item)
                     if item.position is not None:
                         prepared = prepared._replace(position=item.position)
+                        if follow:
+                            self.reached = item.position
                 self.items_read += 1
                 yield prepared
         finally:
@@ -249,17 +253,9 @@ class Preparation:
             if type(payload) is not dict and not isinstance(payload, Mapping):  # the quick question first
                 raise HookContractError(self.processor, "process_item", describe(payload), "a mapping or Skip")
             data, is_plain = canonical_form(payload)
+            modified = None if self.modified_column is None else moment_of(item, self.modified_column)
             prepared = Prepared(
-                key,
-                key_text,
-                _UPSERT,
-                payload,
-                fingerprint_of(data),
-                None,
-                data.decode(),
-                None,
-                None if self.modified_column is None else moment_of(item, self.modified_column),
-                is_plain,
+                key, key_text, _UPSERT, payload, fingerprint_of(data), None, data.decode(), None, modified, is_plain
             )
         except ItemError as error:
             return Prepared(
