@@ -1,0 +1,169 @@
+"""What happens while the ledger commits: the next items are read and processed, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contraflow.engine.read_ahead import ReadAhead
+from contraflow.errors import LedgerError
+from contraflow.ledger import Ledger
+from contraflow_hookspecs import BatchStatus, Item, hookimpl
+
+
+class BrokenError(Exception):
+    pass
+
+
+def numbers(amount: int, *, breaks: bool) -> Generator[int, None, None]:
+    yield from range(amount)
+    if breaks:
+        raise BrokenError
+
+
+@given(
+    amount=st.integers(0, 60),
+    breaks=st.booleans(),
+    most=st.integers(1, 40),
+    looks=st.lists(st.integers(0, 5), max_size=30),
+)
+def test_everything_comes_once_in_its_order_however_much_is_read_ahead(amount, breaks, most, looks) -> None:
+    ahead = ReadAhead(numbers(amount, breaks=breaks), most)
+    got: list[int] = []
+    end: type[BaseException] | None = None
+    for look in [*looks, *[0] * (amount + 1)]:
+        left = look
+        while left and end is None:
+            left -= 1
+            ahead.fill(partial(next, iter([True, False])))
+        try:
+            got.append(next(ahead))
+        except (StopIteration, BrokenError) as error:
+            end = type(error)
+            break
+    assert got == list(range(amount))
+    assert end is (BrokenError if breaks else StopIteration)
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
+    read: list[int] = []
+
+    def source() -> Generator[int, None, None]:
+        for number in range(1000):
+            read.append(number)
+            yield number
+
+    ahead = ReadAhead(source(), 40)
+    ahead.fill(lambda: True)
+    assert len(read) == 40
+    ahead.close()
+    assert next(ahead, None) is None
+
+
+@pytest.fixture
+def slow_ledger(monkeypatch) -> None:
+    """A ledger that takes its time, so that reading is sure to be ahead of it."""
+
+    def slowly(name: str) -> None:
+        original = getattr(Ledger, name)
+
+        def patched(self: Ledger, *arguments: Any, **named: Any) -> Any:
+            time.sleep(0.02)
+            answer = original(self, *arguments, **named)
+            time.sleep(0.02)
+            return answer
+
+        monkeypatch.setattr(Ledger, name, patched)
+
+    slowly("intend_all")
+    slowly("settle_all")
+
+
+def reads(shop, versions: list[tuple[int, str]]) -> None:
+    class Reader:
+        @hookimpl
+        def read_items(self, context):
+            yield from (Item(key=(key,), entity={"v": version}) for key, version in versions)
+
+    shop.plugins["versions"] = Reader()
+    shop.reader = "versions"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_item_that_comes_again_is_compared_with_what_was_settled_of_it(shop, slow_ledger, size) -> None:
+    reads(shop, [(1, "a"), (2, "a"), (3, "a"), (1, "b"), (4, "a"), (5, "a"), (1, "a"), (6, "a"), (7, "a")])
+    shop.parameters = {"batch_size": size}
+    execution = shop.sync()
+    assert execution.status is BatchStatus.COMPLETED
+    assert [change.payload["v"] for change in shop.remote.sent if change.key == (1,)] == ["a", "b", "a"]
+    assert len({change.idempotency_key for change in shop.remote.sent}) == 9
+
+
+def test_items_are_processed_while_the_ledger_commits(shop, monkeypatch) -> None:
+    shop.sql("DELETE FROM customer")
+    shop.sql("INSERT INTO customer VALUES (?, 'x', NULL)", *[(n,) for n in range(1, 31)])
+    shop.parameters = {"batch_size": 10}
+    processed: list[int] = []
+    shop.remote.process = lambda item, _: processed.append(item.key[0]) or dict(item.data)
+    seen: list[tuple[int, bool]] = []
+    settle = Ledger.settle_all
+
+    def settle_all(self: Ledger, *arguments: Any, **named: Any) -> Any:
+        before = len(processed)
+        deadline = time.monotonic() + 10
+        while len(processed) in (before, 10, 20) and before < 30 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        seen.append((len(processed) - before, threading.current_thread() is threading.main_thread()))
+        return settle(self, *arguments, **named)
+
+    monkeypatch.setattr(Ledger, "settle_all", settle_all)
+    assert shop.sync().counts["written"] == 30
+    assert any(ahead for ahead, _ in seen)
+    assert not any(in_main for _, in_main in seen)
+
+
+def test_nothing_is_sent_once_a_settlement_failed(shop, monkeypatch) -> None:
+    shop.sql("DELETE FROM customer")
+    shop.sql("INSERT INTO customer VALUES (?, 'x', NULL)", *[(n,) for n in range(1, 31)])
+    shop.parameters = {"batch_size": 5}
+    settle, settlements = Ledger.settle_all, []
+
+    def settle_all(self: Ledger, *arguments: Any, **named: Any) -> Any:
+        settlements.append(len(shop.remote.sent))
+        if len(settlements) == 3:
+            raise LedgerError("the disk is full")
+        return settle(self, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "settle_all", settle_all)
+        execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "the disk is full" in execution.errors[0]
+    assert len(shop.remote.sent) == 15
+    again = shop.sync()
+    assert again.status is BatchStatus.COMPLETED
+    assert again.counts["recovered"] == 5
+    assert len(shop.remote.records) == 30
+
+
+def test_what_the_reader_raises_while_it_is_ahead_comes_after_what_it_had_read(shop, slow_ledger) -> None:
+    class Reader:
+        @hookimpl
+        def read_items(self, context):
+            yield from (Item(key=(key,), entity={"v": key}) for key in range(1, 8))
+            raise RuntimeError("the source broke")
+
+    shop.plugins["breaking"] = Reader()
+    shop.reader = "breaking"
+    shop.parameters = {"batch_size": 3}
+    execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert "the source broke" in execution.errors[0]
+    assert execution.counts["written"] == 6
