@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
+from concurrency import measure_concurrency
 from export import measure_export
 from figures import Figure, markdown
 from memory import measure_memory
 from startup import measure_startup
 
-MEASURES = ("export", "memory", "startup")
+MEASURES = ("export", "concurrency", "memory", "startup")
 
 
 def main() -> int:
@@ -27,6 +28,8 @@ def main() -> int:
     figures: list[Figure] = []
     if "export" in wanted:
         figures += measure_export(directory, options.rows, options.repetitions, _tell)
+    if "concurrency" in wanted:
+        figures += measure_concurrency(directory, min(3, options.repetitions), _tell)
     if "memory" in wanted:
         figures += measure_memory(directory, _tell)
     if "startup" in wanted:
