@@ -21,8 +21,9 @@ from contraflow.all_jobs import sync_all
 from contraflow.engine.leadership import JobRunningError, take
 from contraflow.engine.stopping import StopRequest
 from contraflow.plugins import Plugins
-from contraflow.project import Project, utc_now
+from contraflow.project import Project
 from contraflow.testing.remote.process import FaultRemote, fault_remote
+from contraflow.workspace import utc_now
 from contraflow_hookspecs import BatchStatus, JobExecution, Operation, SystemicError, hookimpl
 
 TABLES = """

@@ -56,7 +56,12 @@ def archiving_remote(kind: type[Any], **capabilities: Any) -> Any:
             self.archived += items
             return self.answer_archive(items, context)
 
-    return ArchivingRemote()
+    class ConfirmingRemote(ArchivingRemote):
+        @hookimpl
+        def confirm_items(self, items: Any, context: StepContext) -> Any:
+            return [Written(key=change.key) for change in items]
+
+    return (ConfirmingRemote if capabilities.get("confirm") else ArchivingRemote)()
 
 
 @pytest.fixture
