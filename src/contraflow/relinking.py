@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from contraflow.assembly import RunnableJob
 from contraflow.engine.leadership import take
 from contraflow.engine.stopping import StopRequest
 from contraflow.errors import ConfigError, Problem, near_match
 from contraflow.ledger import display_key, encode_key
+from contraflow.step_check import lacking_for
 from contraflow_hookspecs import Key
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def relink(
     )
     steps = [each.key for each in runnable.steps if each.reader is not None]
     name = _chosen(steps, step, runnable.name)
+    _check_connector(project, runnable, name)
     (key,) = project.item_keys(integration, runnable.name, name, [id])
     text, ledger = encode_key(key), project.ledger()
     with take(ledger, integration, runnable.name, now=now, stop=StopRequest()) as leadership:
@@ -97,6 +100,21 @@ def relink(
         before=None if known is None else known.remote_id,
         others=others,
     )
+
+
+def _check_connector(project: Workspace, job: RunnableJob, name: str) -> None:
+    """See that the step's plugins send a change to the record whose id they are given.
+
+    Raises:
+        ConfigError: One says that its settings do not let it.
+    """
+    (step,) = (each for each in job.steps if each.key == name)
+    sentences = lacking_for(project.plugins, step.plugins, job.context(step, project.source, "relink"), "relink")
+    problems = [
+        Problem(message=f"step '{name}': {project.redact(sentence)}", location=step.location) for sentence in sentences
+    ]
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _chosen(steps: Sequence[str], wanted: str | None, job: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,7 +12,7 @@ from contraflow.errors import ConfigError, Problem
 from contraflow.plugins import Plugins
 from contraflow.redaction import Redactor
 from contraflow.reference_check import reference_problems
-from contraflow_hookspecs import Advice
+from contraflow_hookspecs import Advice, StepContext
 
 if TYPE_CHECKING:
     from contraflow.source import Source
@@ -62,6 +62,25 @@ def step_advice(job: RunnableJob, plugins: Plugins, source: Source | None, redac
         for sentence, problem in _asked(job, step, plugins, source, redact, step.parameters):
             if type(sentence) is Advice:
                 yield problem
+
+
+def lacking_for(plugins: Plugins, names: Iterable[str], context: StepContext, deed: str) -> list[str]:
+    """What the settings of plugins lack for a deed that no step asks for: what ``check_step`` says of that alone.
+
+    Args:
+        plugins: Who is asked.
+        names: Which of them.
+        context: Of the step.
+        deed: The name of a parameter that says so.
+    """
+    wanting = attrs.evolve(context, parameters={**context.parameters, deed: True})
+    return [
+        sentence
+        for name in names
+        for plain in [plugins.check_step(name, context)]
+        for sentence in plugins.check_step(name, wanting)
+        if sentence not in plain
+    ]
 
 
 def _asked(

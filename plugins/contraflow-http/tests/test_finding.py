@@ -172,6 +172,32 @@ def test_what_is_not_configured_is_refused(remote, connect, parameters, hook, th
     assert remote.received == []
 
 
+OWN = """
+endpoints:
+  customers:
+    upsert: {path: "/c/{key}"}
+    find: {path: "/c?email={email}"}
+    id: id
+"""
+
+
+@pytest.mark.parametrize(
+    ("deed", "what"), [("relink", "the record of that id"), ("adopt", "the record that was found")]
+)
+def test_records_that_are_named_by_our_own_key_are_linked_to_no_other(connect, deed, what):
+    (sentence,) = check_step(context=connect(OWN, parameters={deed: True}))
+    assert sentence.startswith(f"'{deed}' needs to write to {what}, and the endpoint has neither an 'update' with")
+    assert check_step(context=connect(BASE + FIND, parameters={deed: True})) == []
+    batch = """
+endpoints:
+  customers:
+    batch: {path: /c, form: records, id_field: Id}
+    find: {path: "/c?email={email}"}
+    id: id
+"""
+    assert check_step(context=connect(batch, parameters={deed: True})) == []
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

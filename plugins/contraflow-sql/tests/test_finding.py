@@ -88,7 +88,11 @@ def test_a_row_that_cannot_be_told_is_rejected(warehouse, contacts):
 
 
 def test_what_is_not_configured_is_refused(warehouse, contacts, upsert):
-    for parameters, missing in (({"adopt": True}, "find"), ({"deletions": "archive"}, "archive")):
+    for parameters, missing in (
+        ({"adopt": True}, "find"),
+        ({"relink": True}, "find"),
+        ({"deletions": "archive"}, "archive"),
+    ):
         with warehouse.step({"customer": CONTACT}, parameters=parameters) as context:
             (sentence,) = contraflow_sql.check_step(context=context)
         assert sentence.endswith(f"the table's settings have no '{missing}'")

@@ -9,6 +9,8 @@ from contraflow_http.settings import Endpoint
 
 _REMOVALS = ("deletions", "filtered", "missing")
 
+_OWN_KEY = "neither an 'update' with {remote_id} in its path nor an 'id_field': its records are named by our own key"
+
 
 def lacking(endpoint: Endpoint, context: StepContext) -> Iterator[tuple[str, str, str]]:
     """Each parameter that needs what the endpoint cannot do, with what that is and which setting is missing."""
@@ -20,6 +22,10 @@ def lacking(endpoint: Endpoint, context: StepContext) -> Iterator[tuple[str, str
     for name in _REMOVALS:
         if given.get(name) == "archive" and endpoint.archive is None:
             yield name, "put records away", "no 'archive'"
+    if _is_on(given.get("adopt")) and endpoint.find is not None and not endpoint.follows_remote_id:
+        yield "adopt", "write to the record that was found", _OWN_KEY
+    if _is_on(given.get("relink")) and not endpoint.follows_remote_id:
+        yield "relink", "write to the record of that id", _OWN_KEY
     if _is_on(given.get("forget")) and endpoint.forget is None and endpoint.delete is None:
         yield "forget", "remove records", "neither 'forget' nor 'delete'"
 

@@ -350,6 +350,13 @@ class Endpoint:
         routes = (self.update, self.delete, self.archive, self.forget)
         return any(route and "remote_id" in parse_path(route.path).names for route in routes)
 
+    @property
+    def follows_remote_id(self) -> bool:
+        """Whether a change goes to the record whose remote id we know, and not to the one that has our own key."""
+        if self.batch is not None and self.batch.id_field is not None:
+            return True
+        return self.update is not None and "remote_id" in parse_path(self.update.path).names
+
 
 @attrs.frozen(kw_only=True)
 class Settings:

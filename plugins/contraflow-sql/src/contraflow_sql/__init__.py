@@ -99,6 +99,11 @@ def check_step(context: StepContext) -> Sequence[str]:
     lacking = []
     if table.find is None and str(given.get("adopt")).lower() in ("true", "1"):
         lacking.append("'adopt' needs to look for rows, and the table's settings have no 'find'")
+    if table.find is None and given.get("relink"):
+        lacking.append(
+            "'relink' needs rows that keep keys of their own; each is found by the key that comes from us, since "
+            "the table's settings have no 'find'"
+        )
     if table.archive is None:
         lacking += [
             f"'{name}' needs to put rows away, and the table's settings have no 'archive'"
