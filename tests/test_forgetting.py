@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from contraflow.errors import ConfigError
+from contraflow.forgetting import summary
+from contraflow.ledger.schema import metadata
 from contraflow.project import Project
 from contraflow_hookspecs import (
     Capabilities,
@@ -194,6 +203,140 @@ def test_what_cannot_be_removed_is_refused_before_anything_is_done(
     assert here.begun_forgettings() == []
 
 
+class Orders(Remote):
+    """One that has orders, too, which refer to their customers."""
+
+    @hookimpl
+    def provide_export_job(self) -> ExportJob:
+        services = {"reader": "entity.all", "processor": self.name, "writer": self.name}
+        references = {"customer": {"step": "customers", "key": ["customer_id"], "required": False}}
+        steps = {
+            "customers": {"services": services, "parameters": {"entity": "customer"}},
+            "orders": {"services": services, "parameters": {"entity": "purchase", "references": references}},
+        }
+        return ExportJob(
+            name="trade",
+            capabilities=Capabilities(idempotency=Idempotency.UPSERT, delete=True),
+            definition={"trade": {"steps": steps}},
+        )
+
+    @hookimpl
+    def process_item(self, item: Item, context: StepContext) -> Mapping[str, Any]:
+        return {**item.data, **item.parents}
+
+
+def test_records_that_refer_to_it_are_counted_and_the_ledger_forgets_whom_they_mean(
+    project: Any, opened: Any, source: Any
+) -> None:
+    source.fill("customer", {"id": 4711, "name": MARK})
+    source.fill("purchase", *({"id": number, "customer_id": 4711 if number < 3 else 1} for number in range(5)))
+    project.connect(Orders("third", delete=True), name="third")
+    here = opened()
+    sync(here, "third")
+    planned = here.forget("customer", 4711, dry_run=True)
+    assert [place.children for place in planned.places] == [{"trade/orders": 3}]
+    assert summary(planned) == [
+        "third, trade, customers (record third-4711): to be deleted",
+        "  3 records refer to it, trade/orders: not touched",
+    ]
+    assert [place.children for place in here.forget("customer", 4711).places] == [{"trade/orders": 3}]
+    here.close()
+    assert b"4711" not in ledger_bytes(project)
+    again = opened()
+    sync(again, "third", steps=["orders"])
+    sync(again, "third", steps=["orders"], force=True, everything=True)
+    again.close()
+    assert b"4711" not in ledger_bytes(project)
+    again = opened()
+    assert [place.children for place in again.forget("customer", 1, dry_run=True).places] == [{"trade/orders": 2}]
+
+
+KILLED = """
+import os, signal, sys
+from contraflow.project import Project
+from contraflow_hookspecs import *
+
+class Remote:
+    def __init__(self, name, dies):
+        self.name, self.dies = name, dies
+
+    @hookimpl
+    def provide_export_job(self):
+        step = {
+            "services": {"reader": "entity.all", "processor": self.name, "writer": self.name},
+            "parameters": {"entity": "customer", "remember": "payload"},
+        }
+        job = f"{self.name}_job"
+        return ExportJob(
+            name=job,
+            capabilities=Capabilities(idempotency=Idempotency.UPSERT, delete=True, request_lifetime=0.0),
+            definition={job: {"steps": {"customers": step}}},
+        )
+
+    @hookimpl
+    def process_item(self, item, context):
+        return {"name": item.data["name"]}
+
+    @hookimpl
+    def write_items(self, items, context):
+        with open(f"{self.name}.log", "a") as log:
+            log.writelines(f"{each.operation.value} {each.key[0]}\\n" for each in items)
+        if self.dies and any(each.operation is Operation.DELETE for each in items):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [Written(key=each.key, remote_id=f"r{each.key[0]}") for each in items]
+
+what, dies = sys.argv[1], len(sys.argv) > 2
+project = Project.load(".")
+for name in ("first", "second"):
+    project.plugins.register(Remote(name, dies and name == "second"), name, distribution="tests")
+with project:
+    if what == "sync":
+        project.sync("first"), project.sync("second")
+    else:
+        found = project.forget("customer", 1, wait=True)
+        print(found.done, [place.integration for place in found.places])
+"""
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_process_that_dies_half_way_is_finished_by_the_next(
+    tmp_path: Path, backend: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgresql_url") if backend == "postgresql" else "sqlite:///ledger.db"
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+        database.execute("CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT)")
+        database.executemany("INSERT INTO customer VALUES (?, ?)", [(1, MARK), (2, "Bo")])
+        database.commit()
+    integrations = {name: {"connector": name} for name in ("first", "second")}
+    entities = {"customer": {"table": "customer"}}
+    config = {"source": "sqlite:///shop.db", "ledger": url, "entities": entities, "integrations": integrations}
+    (tmp_path / "contraflow.yaml").write_text(json.dumps(config))
+
+    def live(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", KILLED, *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120)
+
+    assert live("sync").returncode == 0
+    died = live("forget", "dies")
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert MARK in dump(url, tmp_path), "the second remote still has it, and the ledger knows"
+    finished = live("forget")
+    assert finished.stdout == "True ['second']\n", finished.stderr
+    logs = {name: (tmp_path / f"{name}.log").read_text().split("\n") for name in ("first", "second")}
+    assert [logs[name].count("delete 1") for name in ("first", "second")] == [1, 2]
+    assert MARK not in dump(url, tmp_path)
+    assert live("sync").returncode == 0
+    assert [(tmp_path / f"{name}.log").read_text().count("upsert 1") for name in ("first", "second")] == [1, 1]
+    assert MARK not in dump(url, tmp_path)
+
+
+def dump(url: str, directory: Path) -> str:
+    """All that stands in the tables of a ledger."""
+    engine = sa.create_engine(url.replace("sqlite:///", f"sqlite:///{directory}/"), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return str([connection.execute(sa.select(table)).all() for table in metadata.sorted_tables])
+
+
 def test_a_dry_run_does_nothing(opened: Any, remotes: dict[str, Remote]) -> None:
     here = opened()
     sync(here)
@@ -221,6 +364,24 @@ def test_a_record_is_linked_to_another_one(opened: Any, remotes: dict[str, Remot
     (place,) = (each for each in here.explain("customer", 1).places if each.integration == "first")
     assert (place.remote_id, place.due) == ("first-2", True)
     assert here.sync("first").counts["written"] == 1
+
+
+class OwnKeys(Remote):
+    """One that names its records by our own keys."""
+
+    @hookimpl
+    def check_step(self, context: StepContext) -> Sequence[str]:
+        return ["it names records by our own keys"] if context.parameters.get("relink") else []
+
+
+def test_a_remote_that_would_not_follow_the_link_is_refused(project: Any, opened: Any) -> None:
+    project.connect(OwnKeys("third", delete=True), name="third")
+    here = opened()
+    sync(here, "third")
+    with pytest.raises(ConfigError, match="step 'customers': it names records by our own keys"):
+        here.relink("third", 1, "77")
+    (place,) = (each for each in here.explain("customer", 1).places if each.integration == "third")
+    assert (place.remote_id, place.due) == ("third-1", False)
 
 
 def test_what_cannot_be_linked_is_refused(opened: Any) -> None:

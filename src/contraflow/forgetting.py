@@ -28,6 +28,8 @@ from contraflow.options import options_of
 from contraflow.readers.entity_parameters import select_entity
 from contraflow.readers.ids import read_by_ids
 from contraflow.readers.parameters import Missing
+from contraflow.references import Referrer
+from contraflow.step_check import lacking_for
 from contraflow_hookspecs import Change, ConnectorError, Gone, Key, Operation, StepContext, WriteResult, Written
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class ForgottenPlace:
     remote_id: str | None
     what: str
     """``forget``, ``delete``, or ``nothing`` where the remote has nothing of it."""
+    children: Mapping[str, int] = attrs.field(factory=dict)
+    """How many records there refer to it and stay, by the names of their jobs and steps, ``JOB/STEP``."""
     done: bool = False
     trouble: str = ""
     """Why it is not done; then call it again."""
@@ -74,6 +78,8 @@ class _Spot:
     job: RunnableJob
     step: RunnableStep
     stream_id: int
+    referring: Sequence[tuple[int, str]]
+    """The streams whose items may refer to the record, with the names of these references."""
 
 
 def forget(
@@ -174,7 +180,10 @@ def _spots(project: Workspace, ledger: Ledger, entity: str, id: Any) -> Iterator
             )
             continue
         what = _what(job, step, record.state)
-        lacking = _lacking(project, job, step) if what == "forget" else ()
+        lacking: Sequence[str] = ()
+        if what == "forget" and step.forgetter is not None:
+            context = job.context(step, project.source, "forget")
+            lacking = lacking_for(project.plugins, [step.forgetter.plugin], context, "forget")
         problems += [Problem(message=f"{where}: {project.redact(sentence)}") for sentence in lacking]
         if what is None:
             problems.append(
@@ -192,11 +201,30 @@ def _spots(project: Workspace, ledger: Ledger, entity: str, id: Any) -> Iterator
             key=key,
             remote_id=record.state.remote_id,
             what=what,
+            children=_children(ledger, job.integration, step, text),
         )
-        spots.append(_Spot(place, job, step, stream.id))
+        spots.append(_Spot(place, job, step, stream.id, list(_referring(ledger, job.integration, step).values())))
     if problems:
         raise ConfigError(*problems)
     yield from spots
+
+
+def _referring(ledger: Ledger, integration: str, step: RunnableStep) -> dict[Referrer, tuple[int, str]]:
+    found = {}
+    for each in step.referrers:
+        stream = ledger.stream(integration=integration, job=each.job, step=each.step)
+        if stream is not None:
+            found[each] = (stream.id, each.name)
+    return found
+
+
+def _children(ledger: Ledger, integration: str, step: RunnableStep, key_text: str) -> Mapping[str, int]:
+    numbers: dict[str, int] = {}
+    for each, (stream_id, name) in _referring(ledger, integration, step).items():
+        for children in ledger.children_of(stream_id, name, [key_text]).values():
+            place = f"{each.job}/{each.step}"
+            numbers[place] = numbers.get(place, 0) + children.number
+    return numbers
 
 
 def _what(job: RunnableJob, step: RunnableStep, state: ItemState) -> str | None:
@@ -205,19 +233,6 @@ def _what(job: RunnableJob, step: RunnableStep, state: ItemState) -> str | None:
     if step.forgetter is not None:
         return "forget"
     return "delete" if job.capabilities.delete and step.writer is not None else None
-
-
-def _lacking(project: Workspace, job: RunnableJob, step: RunnableStep) -> Sequence[str]:
-    """What the settings lack by which the hook could do its work: what ``check_step`` says of that alone."""
-    assert step.forgetter is not None  # noqa: S101 - for the type checker
-    plain, asked = (
-        project.plugins.check_step(
-            step.forgetter.plugin,
-            _context(project, job, step, parameters={**step.parameters, **more}),
-        )
-        for more in ({}, {"forget": True})
-    )
-    return [sentence for sentence in asked if sentence not in plain]
 
 
 def _context(
@@ -238,7 +253,7 @@ def _forget_there(
         if not isinstance(result, Written | Gone):
             reason = getattr(result, "reason", "the record was changed at the remote meanwhile")
             return attrs.evolve(place, trouble=project.redact(reason))
-    ledger.forget_item(leadership.lease, spot.stream_id, text)
+    ledger.forget_item(leadership.lease, spot.stream_id, text, referring=spot.referring)
     return attrs.evolve(place, done=True)
 
 
@@ -311,4 +326,9 @@ def summary(found: Forgotten) -> Sequence[str]:
         else:
             what = f"NOT DONE: {place.trouble}" if place.trouble else f"to be {verbs[place.what]}"
         lines.append(f"{place.integration}, {place.job}, {place.step}{remote}: {what}")
+        lines += [f"  {_records(number)}, {step}: not touched" for step, number in place.children.items()]
     return lines
+
+
+def _records(number: int) -> str:
+    return "1 record refers to it" if number == 1 else f"{number:,} records refer to it"

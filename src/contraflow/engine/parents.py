@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contraflow.source import Source
 
 _NOT_THERE = ("deleted", "archived", "gone")
+_FORGOTTEN = "its parent {0.name} of step '{0.step}' was forgotten, by contraflow forget"
 
 
 class MissingColumnError(ContraflowError):
@@ -78,6 +79,7 @@ class Parents:
     ledger: Ledger
     integration: str
     _streams: dict[str, int] = attrs.field(factory=dict, init=False)
+    _forgotten: dict[str, Callable[[str], bool] | None] = attrs.field(factory=dict, init=False)
 
     @classmethod
     def of(cls, step: RunnableStep, context: StepContext, ledger: Ledger) -> Parents | None:
@@ -114,12 +116,15 @@ class Parents:
                     continue
                 state = None if text is None else states.get(text)
                 remote_id = None if state is None or not _is_there(state) else state.remote_id
-                if text is not None:
+                forgotten = text is not None and self._is_forgotten(lookup, text)
+                if text is not None and not forgotten:  # the ledger keeps no name of what is forgotten
                     named[place][lookup.reference.name] = (text, remote_id is not None)
                 if remote_id is not None:
                     found[place][lookup.reference.name] = remote_id
                 elif lookup.reference.required and lacking[place] is None:
-                    lacking[place] = _why(lookup.reference, key, state)
+                    lacking[place] = (
+                        _FORGOTTEN.format(lookup.reference) if forgotten else _why(lookup.reference, key, state)
+                    )
         return [self._handed(*each) for each in zip(items, found, named, lacking, strict=True)]
 
     @staticmethod
@@ -130,16 +135,30 @@ class Parents:
             return item
         return Handed(attrs.evolve(item, parents=found) if found else item, json.dumps(named, separators=(",", ":")))
 
+    def optional(self) -> Iterator[tuple[str, int]]:
+        """The references without which items are sent: their names, and the streams of the parents."""
+        for lookup in self.lookups:
+            if not lookup.reference.required and (stream := self._stream(lookup)) is not None:
+                yield lookup.reference.name, stream
+
     def _states(self, lookup: _Lookup, texts: Sequence[str | None]) -> Mapping[str, ItemState]:
-        name = lookup.reference.name
+        stream = self._stream(lookup)
+        wanted = dict.fromkeys(text for text in texts if text is not None)
+        return {} if stream is None else self.ledger.item_states(stream, list(wanted))
+
+    def _stream(self, lookup: _Lookup) -> int | None:
+        name, reference = lookup.reference.name, lookup.reference
         if name not in self._streams:  # asked anew until there is one: another process may send the parents meanwhile
-            reference = lookup.reference
             stream = self.ledger.stream(integration=self.integration, job=reference.job, step=reference.step)
             if stream is None:
-                return {}
+                return None
             self._streams[name] = stream.id
-        wanted = dict.fromkeys(text for text in texts if text is not None)
-        return self.ledger.item_states(self._streams[name], list(wanted))
+            self._forgotten[name] = self.ledger.forgotten(stream.id)
+        return self._streams[name]
+
+    def _is_forgotten(self, lookup: _Lookup, text: str) -> bool:
+        forgotten = self._forgotten.get(lookup.reference.name)
+        return forgotten is not None and forgotten(text)
 
     @staticmethod
     def _parent_key(lookup: _Lookup, item: Any) -> Key | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from contraflow.ledger.schema import (
     reference,
     request,
     step_execution,
+    stream,
 )
 from contraflow_hookspecs import Key
 
@@ -60,14 +61,22 @@ class Forgetting(LedgerCore):
         with self._database.write() as connection:
             connection.execute(delete(forgetting).where(forgetting.c.entity == entity, forgetting.c.key == key))
 
-    def forget_item(self, lease: Lease, stream_id: int, key: str) -> None:
-        """Remove all that the stream, and the job of the lease, know of an item, and keep a digest of its key."""
+    def forget_item(self, lease: Lease, stream_id: int, key: str, *, referring: Sequence[tuple[int, str]] = ()) -> None:
+        """Remove all that the stream, and the job of the lease, know of an item, and keep a digest of its key.
+
+        Args:
+            referring: The streams whose items may refer to it, with the names of these references: they forget that they do.
+        """
         with self._database.write() as connection:
             leases.prove(connection, lease)
             for table in (item_state, dead_letter, conflict, reference):
                 connection.execute(delete(table).where(table.c.stream_id == stream_id, table.c.key == key))
+            for child, name in referring:
+                mine = (reference.c.stream_id == child, reference.c.name == name, reference.c.parent == key)
+                connection.execute(delete(reference).where(*mine))
             _blot_executions(connection, lease, stream_id, decode_key(key))
             _blot_requests(connection, lease, decode_key(key))
+            _blot_positions(connection, stream_id, decode_key(key))
             digest = self._digest(stream_id, key)
             known = select(forgotten.c.digest).where(forgotten.c.stream_id == stream_id, forgotten.c.digest == digest)
             if connection.execute(known).first() is None:
@@ -149,6 +158,23 @@ def _blot_requests(connection: Connection, lease: Lease, key: Key) -> None:
         blotted = _without(row.body, key)
         if blotted != row.body:
             connection.execute(request.update().where(request.c.id == row.id).values(body=blotted))
+
+
+def _blot_positions(connection: Connection, stream_id: int, key: Key) -> None:
+    """Forget how far the stream was read, where that is the key or ends with it: the next run reads from the beginning."""
+    checkpoints = select(step_execution.c.id, step_execution.c.checkpoint).where(
+        step_execution.c.stream_id == stream_id, step_execution.c.checkpoint.is_not(None)
+    )
+    for row in connection.execute(checkpoints).all():
+        if _ends_with(row.checkpoint, key):
+            connection.execute(step_execution.update().where(step_execution.c.id == row.id).values(checkpoint=None))
+    cursor = connection.execute(select(stream.c.cursor).where(stream.c.id == stream_id)).scalar_one_or_none()
+    if cursor is not None and _ends_with(cursor, key):
+        connection.execute(stream.update().where(stream.c.id == stream_id).values(cursor=None))
+
+
+def _ends_with(position: str, key: Key) -> bool:
+    return read_key(position)[-len(key) :] == key
 
 
 def _without(body: Any, key: Key) -> Any:
