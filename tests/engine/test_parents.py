@@ -282,6 +282,28 @@ def test_children_that_are_read_by_their_changes_follow_a_parent_that_was_put_of
     assert counts(trade.sync()) == {"read": 7, "written": 7}
 
 
+@pytest.mark.parametrize("uses_parent", [True, False])
+def test_children_that_are_read_by_their_changes_follow_an_optional_parent_that_came_late(trade, uses_parent) -> None:
+    trade.sql(
+        "ALTER TABLE orders ADD COLUMN version INTEGER; UPDATE orders SET version = 1, customer_id = 9 WHERE no = 2"
+    )
+    references = {"customer": {**ORDER["customer"], "required": False}}
+    trade.steps["orders"] = item_step("orders", "entity.changed", cursor="version", overlap=0, references=references)
+    del trade.steps["lines"]
+    if not uses_parent:
+        trade.remote.process = lambda item, context: item.data
+    assert counts(trade.sync()) == {"read": 5, "written": 5}
+    trade.sql("UPDATE orders SET version = 2 WHERE no = 1")
+    assert counts(trade.sync()) == {"read": 5, "written": 2, "unchanged": 3}
+    trade.sql("INSERT INTO customer VALUES (9, 'Late')")
+    execution = trade.sync()
+    late = {"written": 2, "unchanged": 4} if uses_parent else {"written": 1, "unchanged": 5}
+    assert counts(execution) == {"read": 6, **late}
+    assert execution.steps[1].notes == ()
+    assert ("customer" in trade.remote.records["orders-eu-2"]) is uses_parent
+    assert counts(trade.sync()) == {"read": 5, "unchanged": 5}
+
+
 def test_children_that_are_read_by_their_changes_follow_a_parent_that_got_another_id(trade) -> None:
     trade.sql("ALTER TABLE orders ADD COLUMN version INTEGER; UPDATE orders SET version = 1")
     trade.steps["orders"] = item_step("orders", "entity.changed", cursor="version", overlap=0, references=ORDER)

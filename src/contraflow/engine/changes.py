@@ -9,6 +9,7 @@ from functools import partial
 import attrs
 
 from contraflow.engine.mapping import differences_of
+from contraflow.engine.parents import Parents
 from contraflow.engine.step_request import StepRequest
 from contraflow.intervals import parse_interval
 from contraflow.ledger import ItemStatus, Ledger, StreamState
@@ -65,12 +66,19 @@ def from_cursor(step: StepRequest, ledger: Ledger, integration: str, job: str, n
     return attrs.evolve(step, filter=IdFilter(), why_everything=reason if has_cursor else None)
 
 
-def owed_keys(ledger: Ledger, stream_id: int, context: StepContext, page_size: int) -> Iterator[Sequence[Key]]:
-    """Pages of the items that a run has to look at although it reads only what changed: something is open with them."""
+def owed_keys(
+    ledger: Ledger, stream_id: int, context: StepContext, page_size: int, parents: Parents | None
+) -> Iterator[Sequence[Key]]:
+    """Pages of the items that a run has to look at although it reads only what changed.
+
+    Something is open with them, or they were sent without a parent that is there now.
+    """
     if context.filter.ids is not None or not context.filter.changed:
         return
     for status in _OPEN:
         yield from pages(partial(ledger.open_items, stream_id, status, before=context.execution_id), page_size)
+    for name, stream in () if parents is None else parents.optional():
+        yield from pages(partial(ledger.orphans, stream_id, name, stream), page_size)
 
 
 def pages(read: Callable[..., list[Key]], page_size: int) -> Iterator[Sequence[Key]]:

@@ -21,7 +21,7 @@ import attrs
 from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.engine.preparation import NO_KEY, Prepared, removal
 from contraflow.engine.read_ahead import ReadAhead
-from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, NewConflict
+from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, NewConflict, Referring
 from contraflow.options import Removal
 from contraflow_hookspecs import Change, Key, Operation, Rejected, WriteResult
 
@@ -91,6 +91,8 @@ class Chunk:
     """Items that a person has to decide about."""
     not_due: list[tuple[Key, float]] = attrs.field(factory=list)
     """Deferred items whose time has not come, and when it does (seconds since 1970)."""
+    referring: list[Referring] = attrs.field(factory=list)
+    """To what items refer that were read by id, whether they are sent or not: they were looked at for that."""
     aside: list[tuple[str, str, str]] = attrs.field(factory=list)
     """Items that differ and are not sent: the outcome in a plan, the key's text, and why."""
     noted: set[str] = attrs.field(factory=set)
@@ -212,7 +214,7 @@ class Comparison:
                 else:
                     chunk.size += 1
                 if item.position is not None:
-                    chunk.position = item.position or chunk.position
+                    _come_to(chunk, item)
                 elif item.key != NO_KEY:
                     chunk.position = item.key
                 if passes:
@@ -359,6 +361,14 @@ def pause_of(state: ItemState, now: datetime) -> float | None:
     if state.retry_at is None or not 0 < state.retry_at - now.timestamp() <= LONGEST_PAUSE + _CLOCK_ERROR:
         return None
     return state.retry_at
+
+
+def _come_to(chunk: Chunk, item: Prepared) -> None:
+    """Note how far the reader has come with an item of which it told the position, or which was read by id."""
+    if item.position:
+        chunk.position = item.position
+    elif item.parents:
+        chunk.referring.append(Referring(item.key_text, item.parents))
 
 
 def is_new(state: ItemState | None) -> bool:

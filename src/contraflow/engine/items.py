@@ -238,7 +238,7 @@ class ItemLoop:
 
     def _owed(self) -> Iterable[Sequence[Key]]:
         self._settle()
-        return owed_keys(self.ledger, self.record.stream_id, self.context, self.options.batch_size)
+        return owed_keys(self.ledger, self.record.stream_id, self.context, self.options.batch_size, self.parents)
 
     def _adoption_pass(self, retries: Retries) -> AdoptionPass | None:
         if not self.options.adopt or self.finder is None:

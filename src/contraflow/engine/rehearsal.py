@@ -94,7 +94,9 @@ class Rehearsal:
             can_delete=self.can_delete,
             removal=self.options.missing,
             explain=self.explain,
-            owed=partial(owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size),
+            owed=partial(
+                owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size, self.parents
+            ),
             parents=self.parents,
             page_size=self.options.batch_size,
             forgotten=self.ledger.forgotten(self.stream_id),

@@ -97,6 +97,7 @@ def settle_chunk(chunk: Chunk, redact: Redactor) -> Settled:
         resolved=[state.key for state in chunk.restored],
         rejections=[],
         counts=Counter(chunk.counts),
+        references=list(chunk.referring),
     )
     for key, moment in chunk.not_due:
         settled.note(
