@@ -19,7 +19,18 @@ from hypothesis import strategies as st
 
 from contraflow.errors import ContraflowError, PlanError
 from contraflow.plans.file import read_plan
-from contraflow_hookspecs import BatchStatus, ItemError, JobExecution, Rejected, Skip, SystemicError, Written, hookimpl
+from contraflow_hookspecs import (
+    BatchStatus,
+    Capabilities,
+    Idempotency,
+    ItemError,
+    JobExecution,
+    Rejected,
+    Skip,
+    SystemicError,
+    Written,
+    hookimpl,
+)
 
 ITEM = "key, status, generation, fingerprint, pending, remote_id, remote_version, digests, payload"
 
@@ -567,6 +578,23 @@ def test_a_plan_tells_of_the_guards_and_a_guard_holds_also_when_it_is_applied(sh
     assert stopped.exit_code == "GUARD"
     assert approval in stopped.exit_description
     assert counts(apply(shop, path, approve=[approval])) == {"read": 3, "written": 3, "updated": 3}
+
+
+@pytest.mark.parametrize("way", ["sync", "apply", "guarded"])
+def test_what_a_plan_of_deletions_names_releases_the_run_and_the_plan(shop, way: str) -> None:
+    shop.remote.capabilities = Capabilities(delete=True, idempotency=Idempotency.UPSERT)
+    shop.parameters = {"deletions": "delete"}
+    if way == "guarded":  # everything is looked at before the first write then
+        shop.parameters["guards"] = {"updates": 100}
+    shop.sql("INSERT INTO customer VALUES (?, 'Di', NULL)", *[(number,) for number in range(4, 13)])
+    shop.sync()
+    shop.sql("DELETE FROM customer WHERE id > 3; UPDATE customer SET name = 'Anna' WHERE id = 1")
+    path = save(shop)
+    with shop.project() as project, project.plan("acme") as plan:
+        approval = plan.steps[0].approval
+    execution = apply(shop, path, approve=[approval]) if way == "apply" else shop.sync(approve=[approval])
+    assert execution.status is BatchStatus.COMPLETED
+    assert (execution.counts["deleted"], execution.counts["updated"]) == (9, 1)
 
 
 # Secrets

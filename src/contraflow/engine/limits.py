@@ -134,7 +134,11 @@ class Limits:
             for name, limit, number, examples in self._counted(spool, known)
             if limit is not None and number > limit.most(known)
         ]
-        return Verdict(passed, self._digest("changes", spool.entries(*CHANGES))) if passed else None
+        if not passed:
+            return None
+        if [each.guard for each in passed] == ["deletes"]:  # as a run asks that finds them at its end
+            return Verdict(passed, self._digest_of_deletions(entry.key for entry in spool.entries("delete")))
+        return Verdict(passed, self._digest("changes", spool.entries(*CHANGES)))
 
     def check_deletes(self, everything: FullComparison) -> Callable[[], None]:
         """Hold the deletions that a full comparison found against their limit, before the first of them.
@@ -153,8 +157,8 @@ class Limits:
             return lambda: None
         some = list(islice(everything.keys(), _MOST_EXAMPLES))
         passed = Passed("deletes", limit, limit.most(known), number, known, some)
-        entries = (Planned(key, "delete", "deleted") for key in everything.keys())  # noqa: SIM118 - no mapping
-        return self._released(Verdict([passed], self._digest("deletions", entries)), "first delete")
+        digest = self._digest_of_deletions(everything.keys())
+        return self._released(Verdict([passed], digest), "first delete")
 
     def _counted(
         self, spool: Spool, known: int
@@ -185,6 +189,9 @@ class Limits:
             f"If it is meant, {stale}run it again with --approve {digest}",
             digest,
         )
+
+    def _digest_of_deletions(self, keys: Iterable[str]) -> str:
+        return self._digest("deletions", (Planned(key, "delete", "deleted") for key in keys))
 
     def _digest(self, kind: str, entries: Iterable[Planned]) -> str:
         context = self.context
