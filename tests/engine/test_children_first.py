@@ -230,6 +230,10 @@ def test_a_job_that_runs_alone_leaves_what_has_children_and_says_so(trade: Trade
             (step,) = plan.steps
             assert (step.counts["delete"], step.counts["deferred"]) == (0, 1)
         execution = project.sync("acme", job="customers_export")
+        (place,) = project.explain("customer", 2).places
+        assert (place.status, place.due) == ("deferred", True)
+        assert place.why == "it is to be removed; eu/2 of step 'orders' and 1 more of its children are still at the remote"
+        assert place.next == "the next run removes it, unless that is still there then"
     assert totals([execution]) == {"read": 3, "unchanged": 2, "deferred": 1}
     assert trade.watch.removed == []
     assert totals(trade.sync())["deleted"] == 6

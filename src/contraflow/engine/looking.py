@@ -29,6 +29,7 @@ class Seen:
     """``create``, ``update``, ``delete``, ``unchanged``, ``filtered``, ``rejected``, ``missing``, or another outcome by
     which an item is not sent, such as ``deferred``."""
     reason: str = ""
+    """Why it is not sent; of a removal, what it waits for."""
     refused_before: bool = False
     """Whether it was the remote that refused just this."""
     changed: frozenset[str] | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
+from contraflow.engine.children import Children
 from contraflow.engine.comparison import pause_of
 from contraflow.engine.looking import Seen, look
 from contraflow.engine.memory import previous_of
@@ -126,6 +127,11 @@ class _Explainer:
             resource=self.resource,
             filter=IdFilter(ids=(key,)),
         )
-        return look(
+        seen = look(
             job, step, options, context, ledger, stream_id, explain=explain_lazy_load, now=lambda: datetime.now(UTC)
         )
+        children = None if ledger is None else Children.of(step, context, ledger)
+        if seen.outcome == "delete" and children is not None:
+            text = encode_key(key)
+            return attrs.evolve(seen, reason=children.reasons([text]).get(text, ""))
+        return seen

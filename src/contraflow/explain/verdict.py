@@ -57,6 +57,9 @@ def _due(seen: Seen, *, looks_first: bool) -> Verdict:
     look_first = " after a look at what the remote has" if looks_first and seen.outcome != "create" else ""
     fields = tuple(sorted(seen.changed)) if seen.changed is not None else ()
     why, verb = "the remote has nothing of it", "sends"
+    if seen.outcome == "delete" and seen.reason:
+        following = "the next run removes it, unless that is still there then"
+        return Verdict(due=True, why=f"it is to be removed; {seen.reason}", next=following)
     if seen.outcome == "delete":
         why, verb = "it is to be removed", "removes"
     elif seen.outcome == "update" and fields:
