@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class Watch:
         self.removed: list[str] = []
         self.broken: str | None = None
         """The step at which the remote breaks down."""
+        self.after: Callable[[str], None] = lambda step: None
 
     @hookimpl(wrapper=True)
     def write_items(self, items, context):
@@ -79,7 +80,9 @@ class Watch:
         self.removed += [
             f"{context.step} {'/'.join(map(str, each.key))}" for each in items if each.operation is Operation.DELETE
         ]
-        return (yield)
+        results = yield
+        self.after(context.step)
+        return results
 
 
 @attrs.define
@@ -232,7 +235,9 @@ def test_a_job_that_runs_alone_leaves_what_has_children_and_says_so(trade: Trade
         execution = project.sync("acme", job="customers_export")
         (place,) = project.explain("customer", 2).places
         assert (place.status, place.due) == ("deferred", True)
-        assert place.why == "it is to be removed; eu/2 of step 'orders' and 1 more of its children are still at the remote"
+        assert (
+            place.why == "it is to be removed; eu/2 of step 'orders' and 1 more of its children are still at the remote"
+        )
         assert place.next == "the next run removes it, unless that is still there then"
     assert totals([execution]) == {"read": 3, "unchanged": 2, "deferred": 1}
     assert trade.watch.removed == []
@@ -335,6 +340,29 @@ def test_a_step_that_fails_does_not_keep_others_from_removing(trade: Trade) -> N
     assert totals([execution])["deferred"] == 3 + 1
 
 
+@pytest.mark.parametrize("several_jobs", [False, True])
+def test_a_run_that_is_stopped_between_the_phases_owes_the_removals_to_the_next(
+    trade: Trade, several_jobs: bool
+) -> None:
+    trade.several_jobs = several_jobs
+    trade.sync()
+    trade.sql(BO_IS_GONE)
+    trade.sql("UPDATE line SET item = 'pan' WHERE item = 'pot'")
+    stop = StopRequest()
+    trade.watch.after = lambda step: stop.set("terminated") if step == "lines" else None
+    executions = trade.sync(stop=stop)
+    assert {each.status for each in executions} == {BatchStatus.STOPPED}
+    assert {step.status for each in executions for step in each.steps} == {BatchStatus.STOPPED}
+    assert trade.watch.removed == []
+    with trade.project() as project:
+        for step in NAMES:
+            job = f"{step}_export" if several_jobs else "export"
+            stream = project.ledger().stream(integration="acme", job=job, step=step)
+            assert stream is not None
+            assert stream.swept in (1, 2, 3), "of the first runs: what is gone was found, and is still there"
+    assert totals(trade.sync())["deleted"] == 6
+
+
 def test_what_was_put_off_is_gone_with_the_next_run(trade: Trade) -> None:
     """Also where the reason was a child that is in the source again."""
     trade.sync()
@@ -378,6 +406,22 @@ def test_a_tree_in_one_table_goes_from_its_leaves(trade: Trade, concurrency: int
     trade.sql("DELETE FROM node WHERE id <= 50")
     assert totals(trade.sync()) == {"read": 60, "written": 50, "unchanged": 10, "deleted": 50}
     assert [row[0] for row in trade.held("node")] == list(range(51, 61))
+
+
+@pytest.mark.parametrize("kind", ["several_jobs", "trees"])
+def test_a_ledger_in_postgresql_knows_the_children_too(trade: Trade, postgresql_url: str, kind: str) -> None:
+    trade.config["ledger"] = postgresql_url
+    setattr(trade, kind, True)
+    trade.sql(TREE)
+    trade.sync()
+    trade.sql(BO_IS_GONE)
+    trade.sql("DELETE FROM node WHERE id <= 50")
+    if kind == "several_jobs":
+        with trade.project() as project:
+            assert totals([project.sync("acme", job="customers_export")])["deferred"] == 1
+    assert totals(trade.sync())["deleted"] == (50 if kind == "trees" else 6)
+    totals_again = totals(trade.sync())
+    assert totals_again["unchanged"] == totals_again["read"]
 
 
 def test_a_branch_moves_before_its_old_parent_goes(trade: Trade) -> None:

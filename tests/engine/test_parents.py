@@ -282,8 +282,12 @@ def test_children_that_are_read_by_their_changes_follow_a_parent_that_was_put_of
     assert counts(trade.sync()) == {"read": 7, "written": 7}
 
 
-@pytest.mark.parametrize("uses_parent", [True, False])
-def test_children_that_are_read_by_their_changes_follow_an_optional_parent_that_came_late(trade, uses_parent) -> None:
+@pytest.mark.parametrize(("uses_parent", "backend"), [(True, "sqlite"), (True, "postgresql"), (False, "sqlite")])
+def test_children_that_are_read_by_their_changes_follow_an_optional_parent_that_came_late(
+    trade, uses_parent: bool, backend: str, request: pytest.FixtureRequest
+) -> None:
+    if backend == "postgresql":
+        trade.config["ledger"] = request.getfixturevalue("postgresql_url")
     trade.sql(
         "ALTER TABLE orders ADD COLUMN version INTEGER; UPDATE orders SET version = 1, customer_id = 9 WHERE no = 2"
     )
