@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
+import orjson
 
 from contraflow.assembly import RunnableStep
 from contraflow.errors import ContraflowError
@@ -133,7 +133,7 @@ class Parents:
             return Waiting(item, lacking)
         if type(item) is not Item or item.operation is Operation.DELETE:
             return item
-        return Handed(attrs.evolve(item, parents=found) if found else item, json.dumps(named, separators=(",", ":")))
+        return Handed(attrs.evolve(item, parents=found) if found else item, orjson.dumps(named).decode())
 
     def optional(self) -> Iterator[tuple[str, int]]:
         """The references without which items are sent: their names, and the streams of the parents."""

@@ -227,7 +227,8 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | 
         )
     settled.states.append(state)
     if deleted or intended.parents:
-        settled.references.append(Referring(intended.key_text, intended.parents))
+        # An item that was never sent refers to nothing else.
+        settled.references.append(Referring(intended.key_text, intended.parents, replaces=prior is not None))
     _resolve(settled, intended)
     if intended.archive:
         return None

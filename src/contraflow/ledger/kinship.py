@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Insert, delete, func, or_, select
 
 from contraflow.ledger.core import LedgerCore
 from contraflow.ledger.failures import foreign_row
@@ -42,25 +43,27 @@ def record(connection: Connection, stream_id: int, referring: Sequence[Referring
     }
     if not rows:
         return
-    if connection.dialect.name == "sqlite":
+    given = [
+        {"stream_id": stream_id, "key": key, "name": name, "parent": parent, "met": met}
+        for (key, name, parent), met in rows.items()
+    ]
+    connection.execute(_upsert(connection.dialect.name), given)
+
+
+@cache
+def _upsert(dialect: str) -> Insert:
+    if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     statement = insert(reference)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["stream_id", "key", "name", "parent"], set_={"met": statement.excluded.met}
-        ),
-        [
-            {"stream_id": stream_id, "key": key, "name": name, "parent": parent, "met": met}
-            for (key, name, parent), met in rows.items()
-        ],
-    )
+    names = ["stream_id", "key", "name", "parent"]
+    return statement.on_conflict_do_update(index_elements=names, set_={"met": statement.excluded.met})
 
 
 def _parsed(text: str) -> list[tuple[str, str, bool]]:
     try:
-        return [(name, str(parent), bool(met)) for name, (parent, met) in json.loads(text).items()]
+        return [(name, str(parent), bool(met)) for name, (parent, met) in orjson.loads(text).items()]
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise foreign_row("to what an item refers") from None
 
