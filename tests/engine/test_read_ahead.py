@@ -67,6 +67,28 @@ def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
     assert next(ahead, None) is None
 
 
+@pytest.mark.parametrize("ahead_first", [False, True])
+def test_a_source_that_waits_itself_is_not_read_meanwhile(ahead_first) -> None:
+    def source() -> Generator[int, None, None]:
+        yield 1
+        ahead.fill(lambda: True)
+        yield 2
+
+    ahead = ReadAhead(source(), 10)
+    if ahead_first:
+        ahead.fill(lambda: True)
+    assert list(ahead) == [1, 2]
+
+
+@pytest.mark.parametrize("amount", range(1, 8))
+def test_the_end_of_the_source_may_come_while_the_ledger_commits(shop, slow_ledger, amount) -> None:
+    reads(shop, [(key, "a") for key in range(amount)])
+    shop.parameters = {"batch_size": 2}
+    for _ in range(2):
+        assert shop.sync().status is BatchStatus.COMPLETED
+    assert len(shop.remote.records) == amount
+
+
 @pytest.fixture
 def slow_ledger(monkeypatch) -> None:
     """A ledger that takes its time, so that reading is sure to be ahead of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import Generic, Self, TypeVar
 
 _T = TypeVar("_T")
@@ -35,7 +36,12 @@ class ReadAhead(Generic[_T]):
         return next(self._source)
 
     def fill(self, go_on: Callable[[], bool]) -> None:
-        """Read ahead as long as that is wanted and there is room. What the source raises is kept for its turn."""
+        """Read ahead as long as that is wanted and there is room. What the source raises is kept for its turn.
+
+        Nothing is done if it is the source itself that waits: it reads no further before that is over.
+        """
+        if getgeneratorstate(self._source) == GEN_RUNNING:
+            return
         items = self._items
         while self._error is None and len(items) < self._most and go_on():
             try:
