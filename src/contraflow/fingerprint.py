@@ -34,6 +34,7 @@ TAG = "\x00"
 _NUL_ENCODED = b"\\u0000"
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
 _PLAIN = _AS_THEY_ARE | {int}
+_INFINITY = math.inf
 _INTEGERS = range(-(2**63), 2**64)  # what orjson encodes
 
 
@@ -68,7 +69,7 @@ def canonical_form(payload: Mapping[str, Any]) -> tuple[bytes, bool]:
     is_plain = True
     for value in payload.values():
         kind = type(value)
-        if kind not in _PLAIN and not (kind is float and (0.0 < value < math.inf or _is_plain(value))):
+        if kind not in _PLAIN and not (kind is float and (0.0 < value < _INFINITY or _is_plain(value))):
             is_plain = False
             break
     data = _encode_flat(payload) if is_plain else None

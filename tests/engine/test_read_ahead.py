@@ -37,19 +37,32 @@ def numbers(amount: int, *, breaks: bool) -> Generator[int, None, None]:
 def test_everything_comes_once_in_its_order_however_much_is_read_ahead(amount, breaks, most, looks) -> None:
     ahead = ReadAhead(numbers(amount, breaks=breaks), most)
     got: list[int] = []
-    end: type[BaseException] | None = None
+    broke = False
     for look in [*looks, *[0] * (amount + 1)]:
-        left = look
-        while left and end is None:
-            left -= 1
+        for _ in range(look):
             ahead.fill(partial(next, iter([True, False])))
         try:
-            got.append(next(ahead))
-        except (StopIteration, BrokenError) as error:
-            end = type(error)
+            taken = ahead.take(1)
+        except BrokenError:
+            broke = True
             break
+        if not taken:
+            break
+        got += taken
     assert got == list(range(amount))
-    assert end is (BrokenError if breaks else StopIteration)
+    assert broke is breaks
+
+
+@given(amount=st.integers(0, 60), most=st.integers(0, 40), size=st.integers(1, 20), ahead_first=st.booleans())
+def test_pages_are_full_but_for_the_last(amount, most, size, ahead_first) -> None:
+    ahead = ReadAhead(numbers(amount, breaks=False), most)
+    if ahead_first:
+        ahead.fill(lambda: True)
+    pages = []
+    while page := ahead.take(size):
+        pages.append(page)
+    assert [number for page in pages for number in page] == list(range(amount))
+    assert all(len(page) == size for page in pages[:-1])
 
 
 def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
@@ -64,7 +77,7 @@ def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
     ahead.fill(lambda: True)
     assert len(read) == 40
     ahead.close()
-    assert next(ahead, None) is None
+    assert ahead.take(5) == []
 
 
 @pytest.mark.parametrize("ahead_first", [False, True])
@@ -77,7 +90,7 @@ def test_a_source_that_waits_itself_is_not_read_meanwhile(ahead_first) -> None:
     ahead = ReadAhead(source(), 10)
     if ahead_first:
         ahead.fill(lambda: True)
-    assert list(ahead) == [1, 2]
+    assert [*ahead.take(1), *ahead.take(5)] == [1, 2]
 
 
 @pytest.mark.parametrize("amount", range(1, 8))

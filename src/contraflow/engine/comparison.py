@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing
 from datetime import datetime
-from itertools import islice
 from typing import NamedTuple
 
 import attrs
@@ -177,46 +176,46 @@ class Comparison:
         Args:
             items: They are closed when nobody wants more.
         """
-        with closing(items):
-            yield from self._cut(items)
+        ahead = items if isinstance(items, ReadAhead) else ReadAhead(items, 0)
+        with closing(ahead):
+            yield from self._cut(ahead)
 
     @property
     def _may_pass(self) -> bool:
         """Whether nothing is to be learned of an item that the remote holds as it is."""
         return not self.force and not self.memory.keeps_payloads
 
-    def _cut(self, stream: Iterator[Prepared]) -> Generator[Chunk, None, None]:
+    def _cut(self, stream: ReadAhead[Prepared]) -> Generator[Chunk, None, None]:
         chunk = Chunk()
         longest = self.chunk_size * _MOST_ITEMS_PER_CHANGE
         may_pass = self._may_pass
-        while page := list(islice(stream, self.page_size)):
+        while page := stream.take(self.page_size):
             keys = [item.key_text for item in page]
             self.settle(keys)
             known = self.ledger.confirmed(self.stream_id, keys)
             mentioned = chunk.intended.keys() | chunk.noted
+            if may_pass and not mentioned and _all_unchanged(page, keys, known):
+                chunk.counts["unchanged"] += len(page)
+                chunk.size += len(page)
+                chunk.position = page[-1].key
+                if chunk.size >= longest:
+                    yield chunk
+                    chunk = Chunk()
+                continue
             doubtful = {
                 item.key_text
                 for item in page
                 if item.key_text in known
                 and (known[item.key_text] != item.fingerprint or item.key_text in mentioned or not may_pass)
             }
-            self._states = self.ledger.item_states(self.stream_id, list(doubtful))
-            if self.settles_conflicts:
-                self._release_conflicts()
+            self._look_up(doubtful)
             for number, item in enumerate(page, start=1):
                 passes = item.key_text in known and item.key_text not in doubtful
                 if not passes and _must_be_settled(chunk, item):
                     yield chunk
                     chunk = Chunk()
                     self.settle(keys[number - 1 :])
-                if item.again:
-                    chunk.counts["deferred"] -= 1
-                else:
-                    chunk.size += 1
-                if item.position is not None:
-                    _come_to(chunk, item)
-                elif item.key != NO_KEY:
-                    chunk.position = item.key
+                _take_in(chunk, item)
                 if passes:
                     # Most items of most runs: the remote holds this very version, and there is nothing to learn of it.
                     chunk.counts["unchanged"] += 1
@@ -233,6 +232,11 @@ class Comparison:
                         self.settle(keys[number:])
         if chunk.size or chunk.counts:
             yield chunk
+
+    def _look_up(self, keys: Set[str]) -> None:
+        self._states = self.ledger.item_states(self.stream_id, list(keys))
+        if self.settles_conflicts:
+            self._release_conflicts()
 
     def _release_conflicts(self) -> None:
         """Forget that the remote refused these very versions while nobody had said what holds in a conflict."""
@@ -363,12 +367,24 @@ def pause_of(state: ItemState, now: datetime) -> float | None:
     return state.retry_at
 
 
-def _come_to(chunk: Chunk, item: Prepared) -> None:
-    """Note how far the reader has come with an item of which it told the position, or which was read by id."""
+def _take_in(chunk: Chunk, item: Prepared) -> None:
+    """Count an item, and note how far the reader has come with it."""
+    if item.again:
+        chunk.counts["deferred"] -= 1
+    else:
+        chunk.size += 1
     if item.position:
         chunk.position = item.position
-    elif item.parents:
+    elif item.position is None:
+        chunk.position = chunk.position if item.key == NO_KEY else item.key
+    elif item.parents:  # it was read by id
         chunk.referring.append(Referring(item.key_text, item.parents))
+
+
+def _all_unchanged(page: Sequence[Prepared], keys: Sequence[str], known: Mapping[str, str | None]) -> bool:
+    """Whether the remote holds each of these items as it is, as in most pages of most runs, and all stand in key order."""
+    in_order = all([item.position is None for item in page])  # noqa: C419 - a list is quicker than a generator
+    return in_order and list(map(known.get, keys)) == [item.fingerprint for item in page]
 
 
 def is_new(state: ItemState | None) -> bool:

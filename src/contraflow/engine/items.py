@@ -383,9 +383,10 @@ class ItemLoop:
     def _without_removals(self, items: Generator[Prepared, None, None]) -> Generator[Prepared, None, None]:
         """Put the removals of ids aside that are not in the source, for :meth:`remove`.
 
-        Those of other readers stay where they are: they may yield the same key anew behind it.
+        Those of other readers stay where they are: they may yield the same key anew behind it. One that reads everything
+        has none.
         """
-        if self.reader.plugin not in READERS:
+        if self.reader.plugin not in READERS or reads_everything(self.context):
             yield from items
             return
         with closing(items):

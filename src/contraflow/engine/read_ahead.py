@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from inspect import GEN_RUNNING, getgeneratorstate
-from typing import Generic, Self, TypeVar
+from inspect import GEN_CLOSED, GEN_RUNNING, getgeneratorstate
+from itertools import islice
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 _AT_ONCE = 16  # items between two looks at whether to go on
@@ -25,28 +26,30 @@ class ReadAhead(Generic[_T]):
         self._items: deque[_T] = deque()
         self._error: Exception | None = None
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> _T:
-        if self._items:
-            return self._items.popleft()
-        if self._error is not None:
-            raise self._error
-        return next(self._source)
+    def take(self, number: int) -> list[_T]:
+        """The next items, so many or as many as there are; an empty list at the end."""
+        items = self._items
+        taken = [items.popleft() for _ in range(min(number, len(items)))]
+        if len(taken) < number:
+            if self._error is not None:
+                raise self._error
+            taken += islice(self._source, number - len(taken))
+        return taken
 
     def fill(self, go_on: Callable[[], bool]) -> None:
         """Read ahead as long as that is wanted and there is room. What the source raises is kept for its turn.
 
         Nothing is done if it is the source itself that waits: it reads no further before that is over.
         """
-        if getgeneratorstate(self._source) == GEN_RUNNING:
+        if getgeneratorstate(self._source) in (GEN_RUNNING, GEN_CLOSED):
             return
         items = self._items
         while self._error is None and len(items) < self._most and go_on():
             try:
                 for _ in range(min(_AT_ONCE, self._most - len(items))):
                     items.append(next(self._source))
+            except StopIteration:
+                return
             except Exception as error:  # noqa: BLE001 - raised when the items before it are through
                 self._error = error
 
