@@ -23,6 +23,7 @@ from contraflow_hookspecs import (
     RemoteItem,
     StepContext,
     TransientError,
+    Unknown,
     hookimpl,
 )
 
@@ -491,6 +492,26 @@ def test_a_lost_answer_that_turns_out_to_have_arrived_is_no_conflict(shop):
     shop.sync()
     execution = shop.sync()
     assert execution.counts.get("conflict", 0) == 0
+    assert record(shop)["name"] == "Anna"
+    assert ledger(shop, "SELECT status FROM cf_item_state WHERE key = '[1]'") == [("written",)]
+
+
+def test_a_doubt_that_ends_in_a_conflict_is_looked_at_again_in_the_same_run(shop):
+    """The doubt is recovered when the step has sent everything else."""
+    shop.remote = type(shop.remote)(idempotency=Idempotency.VERSIONED)
+    shop.remote.records[(1,)] = {"id": 1, "name": "Ana", "email": "ana@example.org"}
+    shop.parameters["conflicts"] = "local"
+
+    def doubtful(changes: Sequence[Change], _: object) -> Any:
+        edit(shop, email="theirs")
+        shop.remote.answer = shop.remote.guarded
+        return [Unknown(key=each.key, reason="no answer") for each in changes]
+
+    shop.remote.answer = doubtful
+    change(shop, name="Anna")
+    execution = shop.sync()
+    assert execution.errors == ()
+    assert len(shop.remote.calls) == 3
     assert record(shop)["name"] == "Anna"
     assert ledger(shop, "SELECT status FROM cf_item_state WHERE key = '[1]'") == [("written",)]
 

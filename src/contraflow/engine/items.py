@@ -450,23 +450,29 @@ class ItemLoop:
         settling = Settling(
             recorder=self._recorder, settled=self._settled, ahead=ahead if self.parents is None else None
         )
-        with (
-            closing(self._comparison.chunks(ahead)) as chunks,
-            settling as self._settling,
-            Pipeline(self.options.concurrency, self._send) as self._pipeline,
-        ):
-            try:
-                while self._next_group(chunks):
-                    self._start_group()
-                self._finish(list(self._pipeline.drain()))
-                self._settle()
-            except BaseException:
-                # What else is in flight comes down, too, and its outcomes are no less certain.
-                with suppress(Exception):
-                    self._settle()
-                self._recorder.chunks(list(self._pipeline.drain()), with_checkpoint=False)
-                raise
+        try:
+            with (
+                closing(self._comparison.chunks(ahead)) as chunks,
+                settling as self._settling,
+                Pipeline(self.options.concurrency, self._send) as self._pipeline,
+            ):
+                self._deliver_chunks(chunks)
+        finally:
+            self._settling = None  # what recovery sends once more is recorded at once
         self._check_stop()
+
+    def _deliver_chunks(self, chunks: Iterator[Chunk]) -> None:
+        try:
+            while self._next_group(chunks):
+                self._start_group()
+            self._finish(list(self._pipeline.drain()))
+            self._settle()
+        except BaseException:
+            # What else is in flight comes down, too, and its outcomes are no less certain.
+            with suppress(Exception):
+                self._settle()
+            self._recorder.chunks(list(self._pipeline.drain()), with_checkpoint=False)
+            raise
 
     def _settle(self) -> None:
         """Wait for what is being recorded in the background."""
