@@ -10,6 +10,7 @@ import attrs
 
 from contraflow.errors import ConfigError, Problem, near_match
 from contraflow.payloads import decode_payload
+from contraflow.readers import READERS
 from contraflow_hookspecs import JobExecution, Key
 
 if TYPE_CHECKING:
@@ -109,7 +110,27 @@ def settle(
                 hint=f"contraflow conflicts show {number}",
             )
         )
-    return project.sync(kept.integration, job=kept.job, steps=(kept.step,), ids=[kept.key], wait=wait, stop=stop)
+    return project.sync(
+        kept.integration,
+        job=kept.job,
+        steps=(kept.step,),
+        ids=[kept.key],
+        parameters=_removing(project, kept),
+        wait=wait,
+        stop=stop,
+    )
+
+
+def _removing(project: Project, kept: ItemConflict) -> Mapping[str, str]:
+    """What lets a run of just that item remove it, where a complete read had found that it is gone."""
+    if kept.local is not None:
+        return {}
+    job = project.assemble(project.integration(kept.integration), kept.job)
+    for step in job.steps:
+        removal = step.parameters.get("deletions")
+        if step.key == kept.step and step.reader is not None and step.reader.plugin in READERS:
+            return {"missing": removal} if removal in ("delete", "archive") else {}
+    return {}
 
 
 def _kept(project: Project, number: int) -> ItemConflict:

@@ -621,6 +621,23 @@ def test_a_decision_about_a_removal(shop, side, there):
     assert ledger(shop, "SELECT status FROM cf_item_state WHERE key = '[1]'") == [("deleted",)]
 
 
+@pytest.mark.parametrize(("side", "there"), [("local", False), ("remote", True)])
+def test_a_decision_about_what_a_complete_read_missed_is_carried_out_at_once(shop, side, there):
+    shop.sql("INSERT INTO customer VALUES (2, 'Bo', NULL), (3, 'Cy', NULL)")
+    shop.parameters |= {"conflicts": "ask", "deletions": "delete"}
+    shop.sync()
+    edit(shop, email="theirs")
+    shop.sql("DELETE FROM customer WHERE id = 1")
+    assert shop.sync().counts["conflict"] == 1
+    with shop.project() as project:
+        (conflict,) = project.conflicts()
+        execution = project.settle_conflict(conflict.id, {"": side})
+        assert "missing" not in counts(execution)
+        assert project.conflicts() == []
+    assert ((1,) in shop.remote.records) == there
+    assert ledger(shop, "SELECT status FROM cf_item_state WHERE key = '[1]'") == [("deleted",)]
+
+
 # Bad input
 
 
