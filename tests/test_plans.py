@@ -550,6 +550,19 @@ def test_a_plan_made_before_there_was_a_ledger_is_refused_when_there_is_one(shop
         apply(shop, path)
 
 
+def test_a_plan_removes_nothing_that_the_job_no_longer_removes(shop) -> None:
+    shop.parameters = {"deletions": "delete"}
+    shop.sync()
+    shop.sql("DELETE FROM customer WHERE id = 1")
+    path = save(shop)
+    shop.parameters = {"deletions": "ignore"}
+    with pytest.raises(PlanError, match="what the job says of removals and conflicts have changed"):
+        apply(shop, path)
+    assert (1,) in shop.remote.records
+    shop.parameters = {"deletions": "delete", "batch_size": 7}
+    assert apply(shop, path).counts["deleted"] == 1
+
+
 def test_an_old_plan_is_refused(shop) -> None:
     path = save(shop)
     project = shop.project()

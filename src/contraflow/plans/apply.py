@@ -38,10 +38,10 @@ def apply_plan(
     _check_age(plan, max_age, now())
     _check_ledger(project, plan)
     run = _prepare(project, plan, approvals)
-    if project_digest(project, plan.integration) != plan.project:
+    if project_digest(project, plan.integration, run.job) != plan.project:
         raise PlanError(
-            "the plan is of another project, or its entities or the settings of the integration "
-            "have changed since it was made; make a new one"
+            "the plan is of another project, or its entities, the settings of the integration, or what the job says of "
+            "removals and conflicts have changed since it was made; make a new one"
         )
     return synchronisation(
         project, run, now=now, stop=stop, wait=wait, resume=False, approvals=approvals, plan=plan.digest

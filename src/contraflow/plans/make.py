@@ -30,6 +30,7 @@ from contraflow.preparing import PreparedRun, prepare
 from contraflow.readers.loading import explain_lazy_load
 
 if TYPE_CHECKING:
+    from contraflow.assembly import RunnableJob
     from contraflow.workspace import Workspace
 
 _NO_STREAM = 0
@@ -55,7 +56,7 @@ def make_plan(
         steps = [planner.step(each, spools.enter_context(Spool())) for each in run.steps]
         spools.pop_all()  # they are the plan's from now on
     return Plan(
-        project=project_digest(project, integration),
+        project=project_digest(project, integration, run.job),
         ledger=ledger_id,
         integration=integration,
         job=run.job.name,
@@ -81,8 +82,10 @@ def _ledger(project: Workspace) -> Iterator[tuple[Ledger, str | None]]:
         yield none, None
 
 
-def project_digest(project: Workspace, integration: str) -> str:
+def project_digest(project: Workspace, integration: str, job: RunnableJob) -> str:
     """Tells one project from another, and one configuration of an integration from another; secrets do not count.
+
+    Of the job counts what decides about removals and conflicts: nothing is removed that is no longer to be removed.
 
     Where the source lies does not, either: of another source, the items drift.
     """
@@ -93,9 +96,17 @@ def project_digest(project: Workspace, integration: str) -> str:
         },
         "connector": configured.connector,
         "settings": configured.settings,
+        "policies": {step.key: [_policy(step.parameters.get(name)) for name in _POLICIES] for step in job.steps},
     }
     text = json.dumps(project.redact.value(about), sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+_POLICIES = ("deletions", "filtered", "missing", "resurrect", "conflicts")
+
+
+def _policy(value: Any) -> Any:
+    return None if value in ("ignore", "warn", "fail", False) else value  # nothing is done at the remote
 
 
 class _Planner:
