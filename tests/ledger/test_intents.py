@@ -181,7 +181,7 @@ def test_a_recovery_counts_once_for_each_run_that_begins_one(run: Run, begin: Be
         later.ledger.adopt_intent(later.lease, 99)
 
 
-@pytest.mark.parametrize("tamper", ["{", "[[1]]", "5", '[["a","b","c","d","e","f","g","h","i","j","k","l"]]'])
+@pytest.mark.parametrize("tamper", ["{", "[[1]]", "5", '[["a","b","c","d","e","f","g","h","i","j","k","l","m"]]'])
 def test_items_that_contraflow_did_not_write_are_named(run: Run, tamper: str) -> None:
     run.intend(item(1))
     with run.ledger._database.write() as connection:
