@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep, Stage
-from contraflow.engine.comparison import Intended
+from contraflow.engine.chunk import Intended
 from contraflow.engine.leadership import Leadership, take
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.retry import Retries

@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from contraflow.contract import describe
-from contraflow.engine.comparison import Chunk, Intended, Refused, is_new
+from contraflow.engine.chunk import Chunk, Intended, Refused
+from contraflow.engine.comparison import is_new
 from contraflow.engine.fetching import Fetcher
 from contraflow.errors import HookContractError
 from contraflow.ledger import ItemState

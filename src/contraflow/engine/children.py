@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import attrs
 
 from contraflow.assembly import RunnableStep
-from contraflow.engine.comparison import Chunk
+from contraflow.engine.chunk import Chunk
 from contraflow.ledger import ItemState, Ledger, display_key
 from contraflow.references import Referrer
 from contraflow_hookspecs import Key, Operation, StepContext

@@ -19,7 +19,7 @@ import attrs
 import orjson
 
 from contraflow.conflict_rules import ConflictRules
-from contraflow.engine.comparison import Chunk, Intended, Waiting
+from contraflow.engine.chunk import Chunk, Intended, Waiting
 from contraflow.engine.fetching import Fetcher
 from contraflow.engine.memory import Memory
 from contraflow.engine.moments import as_moment

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from contraflow.engine.comparison import Intended
+from contraflow.engine.chunk import Intended
 from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.errors import LedgerError
 from contraflow.ledger import Intent, IntentItem, ItemState, decode_key

@@ -20,7 +20,8 @@ from contraflow.assembly import Stage
 from contraflow.engine.adoption import AdoptionPass
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.children import Children
-from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.chunk import Chunk, Intended
+from contraflow.engine.comparison import Comparison
 from contraflow.engine.conflicts import ConflictPass
 from contraflow.engine.fetching import Fetcher
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
-from contraflow.engine.comparison import Chunk, Comparison, is_ours
+from contraflow.engine.chunk import Chunk
+from contraflow.engine.comparison import Comparison, is_ours
 from contraflow.engine.memory import Memory
 from contraflow.engine.preparation import Preparation, Prepared, removal
 from contraflow.engine.promise import Promise, promise_of

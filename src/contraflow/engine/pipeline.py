@@ -10,7 +10,7 @@ from typing import Generic, Self, TypeVar
 
 import attrs
 
-from contraflow.engine.comparison import Chunk
+from contraflow.engine.chunk import Chunk
 
 _I = TypeVar("_I")
 _S = TypeVar("_S")

@@ -6,7 +6,8 @@ from collections.abc import Generator, Mapping
 
 import attrs
 
-from contraflow.engine.comparison import Chunk, Comparison
+from contraflow.engine.chunk import Chunk
+from contraflow.engine.comparison import Comparison
 from contraflow.engine.preparation import ARCHIVED, Prepared, removal
 from contraflow.engine.spool import Planned
 from contraflow.ledger import ItemState, decode_key

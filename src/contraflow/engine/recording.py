@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import attrs
 
-from contraflow.engine.comparison import Chunk, Comparison, Intended
+from contraflow.engine.chunk import Chunk, Intended
+from contraflow.engine.comparison import Comparison
 from contraflow.engine.in_flight import InFlight
 from contraflow.engine.sending import Sent
 from contraflow.engine.settlement import Settled, settle_chunk, settle_sent

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.comparison import Intended
+from contraflow.engine.chunk import Intended
 from contraflow.engine.delivery import Call, deliver
 from contraflow.engine.in_flight import InFlight, intended_of
 from contraflow.engine.memory import Memory

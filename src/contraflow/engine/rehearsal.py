@@ -15,7 +15,8 @@ import attrs
 from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.children import Children
-from contraflow.engine.comparison import Chunk, Comparison, Intended, is_new
+from contraflow.engine.chunk import Chunk, Intended
+from contraflow.engine.comparison import Comparison, is_new
 from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.engine.comparison import Intended
+from contraflow.engine.chunk import Intended
 from contraflow.engine.delivery import Call, Delivered, deliver
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.retry import Retries

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import attrs
 
-from contraflow.engine.comparison import LONGEST_PAUSE, Chunk, Intended, is_new
+from contraflow.engine.chunk import Chunk, Intended
+from contraflow.engine.comparison import LONGEST_PAUSE, is_new
 from contraflow.ledger import (
     UNKNOWN_CONTENT,
     ItemState,
