@@ -147,7 +147,7 @@ def _intent_goes_first(original: Any, ledger: Any, settlements: Any, **named: An
     return _without_intent(original, ledger, settlements, **named)
 
 
-def _settle_before_call(original: Any, loop: Any, chunks: Any) -> None:
+def _settle_before_call(original: Any, delivery: Any, chunks: Any) -> None:
     """Everything is recorded as written before it is sent."""
     from contraflow.engine.sending import Sent
     from contraflow_hookspecs import Written
@@ -155,19 +155,20 @@ def _settle_before_call(original: Any, loop: Any, chunks: Any) -> None:
     for chunk in chunks:
         intended = list(chunk.intended.values())
         results = {each.change.key: Written(key=each.change.key) for each in intended}
-        (in_flight,) = loop._intend([chunk])
-        loop._finish([(chunk, in_flight, Sent(intended=intended, results=results))])
+        (in_flight,) = delivery._intend([chunk])
+        delivery._finish([(chunk, in_flight, Sent(intended=intended, results=results))])
+        delivery.settle()
         if intended:
-            loop._sender.send(intended, lambda *told: None)
+            delivery.sender.send(intended, lambda *told: None)
 
 
-def _checkpoint_first(original: Any, loop: Any, group: Any) -> Any:
+def _checkpoint_first(original: Any, delivery: Any, group: Any) -> Any:
     """The position moves before the intent is recorded."""
     from contraflow.ledger import history
 
-    with loop.ledger._database.write() as connection:
-        history.advance_step(connection, loop.record.id, checkpoint=group[-1].position, counts={})
-    return original(loop, group)
+    with delivery.ledger._database.write() as connection:
+        history.advance_step(connection, delivery.recorder.step.id, checkpoint=group[-1].position, counts={})
+    return original(delivery, group)
 
 
 def _behind_the_checkpoint_alone(original: Any, preparation: Any) -> Any:
@@ -197,7 +198,7 @@ _ALL = (
     Mutant(
         name="settle before call",
         what="outcomes are recorded before the call",
-        patches={"contraflow.engine.items:ItemLoop._deliver_all": _settle_before_call},
+        patches={"contraflow.engine.chunk_delivery:ChunkDelivery._deliver_chunks": _settle_before_call},
         scenario=Scenario(delivery_class="C", point="P5-call"),
         caught_as=frozenset({Kind.LEDGER_WRONG, Kind.SILENT, Kind.STALE}),
     ),
@@ -205,7 +206,7 @@ _ALL = (
         name="checkpoint first",
         what="the checkpoint moves before T1, and nobody looks at what lies before it",
         patches={
-            "contraflow.engine.items:ItemLoop._intend": _checkpoint_first,
+            "contraflow.engine.chunk_delivery:ChunkDelivery._intend": _checkpoint_first,
             "contraflow.engine.preparation:Preparation.__iter__": _behind_the_checkpoint_alone,
         },
         scenario=Scenario(delivery_class="A", point="P4", undisturbed=1),

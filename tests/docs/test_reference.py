@@ -19,7 +19,7 @@ from contraflow.cli.app import COMMANDS, app
 from contraflow.cli.exit_codes import MEANINGS
 from contraflow.config.job_grammar import JOB_KEYS, STEP_KEYS
 from contraflow.config.project import ENTITY_KEYS, INTEGRATION_KEYS, PROJECT_KEYS
-from contraflow.engine.items import OUTCOMES
+from contraflow.engine.outcomes import OUTCOMES
 from contraflow.ledger.records import ITEM_STATUSES
 from contraflow.options import PARAMETERS
 from contraflow.readers import changed, query

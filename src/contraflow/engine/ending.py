@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contraflow.engine.items import InvariantError
 from contraflow.engine.limits import LimitExceededError
+from contraflow.engine.outcomes import InvariantError
 from contraflow.engine.stopping import StopRequestedError
 from contraflow.errors import ContraflowError, LedgerError
 from contraflow_hookspecs import BatchStatus, ConnectorError, TransientError

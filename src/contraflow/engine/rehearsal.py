@@ -23,7 +23,7 @@ from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.spool import Planned, Spool
-from contraflow.engine.stopping import StopRequest, StopRequestedError
+from contraflow.engine.stopping import StopRequest
 from contraflow.engine.vanished import FullComparison, reads_everything
 from contraflow.ledger import Ledger
 from contraflow.options import StepOptions
@@ -126,8 +126,7 @@ class Rehearsal:
             closing(self._chunks(comparison, everything, preparation)) as chunks,
         ):
             for chunk in chunks:
-                if self.stop.is_set:
-                    raise StopRequestedError(self.stop.reason or "stopped")
+                self.stop.check()
                 if self.children is not None:
                     self.children(chunk)
                 spool.add(self._entries(chunk, memory))

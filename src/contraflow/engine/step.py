@@ -14,11 +14,12 @@ from contraflow.contract import describe
 from contraflow.engine.children import Children
 from contraflow.engine.ending import exit_code_of, in_words, status_of
 from contraflow.engine.garbage import rare_collections
-from contraflow.engine.items import InvariantError, ItemLoop
+from contraflow.engine.items import ItemLoop
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.limits import Limits
 from contraflow.engine.mapping import MappingWatch
 from contraflow.engine.observers import Observers
+from contraflow.engine.outcomes import InvariantError
 from contraflow.engine.parents import Parents
 from contraflow.engine.promise import lifetime_of, promise_of, promise_when_restored
 from contraflow.engine.rehearsal import Rehearsal
@@ -279,9 +280,9 @@ class StepRun:
         notes = [*self.notes]
         if self._mapping.reason:
             notes.append(f"{self._mapping.reason}; {_sent_again(loop)}")
-        if loop.refused_before:
+        if (before := loop.delivery.refused_before) > 0:
             notes.append(
-                f"{loop.refused_before:,} of {loop.counts['rejected']:,} rejected were refused by an earlier run, and are "
+                f"{before:,} of {loop.counts['rejected']:,} rejected were refused by an earlier run, and are "
                 "not sent again as they are: see `contraflow dead-letters`"
             )
         self._execution = attrs.evolve(self._execution, notes=tuple(notes))
@@ -371,10 +372,10 @@ class StepRun:
 
 def _sent_again(loop: ItemLoop) -> str:
     """How many items were sent again, and what differed in them. Which would have under the old mapping, nobody knows."""
-    number = f"{loop.sent_again:,} of {loop.counts['read']:,} items were sent again"
-    if not loop.fields_sent_again:
+    number = f"{loop.delivery.sent_again:,} of {loop.counts['read']:,} items were sent again"
+    if not loop.delivery.fields_sent_again:
         return number
-    fields = sorted(loop.fields_sent_again.items(), key=lambda each: (-each[1], each[0]))
+    fields = sorted(loop.delivery.fields_sent_again.items(), key=lambda each: (-each[1], each[0]))
     shown = [f"{name} in {count:,}" for name, count in fields[:_MOST_FIELDS]]
     more = [f"and {len(fields) - _MOST_FIELDS} more fields"] if len(fields) > _MOST_FIELDS else []
     return f"{number}, for that or for a change of their own: {', '.join([*shown, *more])}"

@@ -32,6 +32,15 @@ class StopRequest:
         """Whether somebody asked."""
         return self._event.is_set()
 
+    def check(self) -> None:
+        """Go on, unless somebody asked.
+
+        Raises:
+            StopRequestedError: Somebody did.
+        """
+        if self.is_set:
+            raise StopRequestedError(self.reason or "stopped")
+
     def wait(self, seconds: float) -> bool:
         """Sleep, but no longer than until somebody asks.
 

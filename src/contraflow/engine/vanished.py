@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from types import TracebackType
@@ -41,6 +41,18 @@ _SEEN = "SELECT hash, min(filtered) FROM seen WHERE hash IN (SELECT value FROM j
 def reads_everything(context: StepContext) -> bool:
     """Whether what a step does not read is not there: nobody asked for certain ids, or only for what changed."""
     return context.filter.ids is None and not context.filter.changed
+
+
+def put_aside(
+    items: Generator[Prepared, None, None], which: Callable[[Prepared], bool], take: Callable[[Prepared], None]
+) -> Generator[Prepared, None, None]:
+    """Yield the items but for some, which are handed over instead."""
+    with closing(items):
+        for item in items:
+            if which(item):
+                take(item)
+            else:
+                yield item
 
 
 @attrs.define(kw_only=True)
