@@ -3,7 +3,7 @@
 A mutant is a patch of the engine within the worker: :mod:`delivery_probe` applies the one that ``CONTRAFLOW_PROBE_MUTANT``
 names, before anything runs. ``patches`` says which functions it replaces, ``scenario`` in which story it must be caught, and
 ``caught_as`` as what. A mutant whose function is no longer there, or is not called any more, fails loudly: it must follow
-the engine. (Each call leaves a mark beside the counters.)
+the engine. (Each call leaves a mark beside the counters, and so does one that trips.)
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ def _replacement(original: Callable[..., Any], patch: Patch) -> Callable[..., An
         counters = os.environ.get("CONTRAFLOW_PROBE_COUNTERS")
         if counters:
             Path(f"{counters}.mutant").touch()
-        return patch(original, *arguments, **named)
+        try:
+            return patch(original, *arguments, **named)
+        except (AttributeError, NameError, TypeError) as error:
+            if counters:  # it does not break the protocol, it merely falls over the engine
+                Path(f"{counters}.tripped").write_text(repr(error))
+            raise
 
     return patched
 

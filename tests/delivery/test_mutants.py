@@ -16,6 +16,8 @@ def test_a_broken_protocol_is_caught(make_bench, name):
     bench = make_bench(mutant.scenario.delivery_class, setting=mutant.scenario.setting, workers=mutant.scenario.workers)
     report = play(mutant.scenario, bench, mutant=name)
     assert (bench.directory / "counters.mutant").exists(), "the engine no longer calls what the mutant replaces"
+    tripped = bench.directory / "counters.tripped"
+    assert not tripped.exists(), f"the mutant does not fit the engine: {tripped.read_text()}"
     assert {finding.kind for finding in report.findings} & mutant.caught_as, [str(each) for each in report.findings]
 
 

@@ -9,8 +9,9 @@ import attrs
 from contraflow_hookspecs import Action, Change, Deferred, ItemError, Unknown, WriteResult, Written
 from contraflow_http.errors import AmbiguousError
 from contraflow_http.outcome import Judge, holds
+from contraflow_http.reading_settings import Read
 from contraflow_http.sending import Kind, prepare
-from contraflow_http.settings import Endpoint, Read, Settings
+from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.template import parse_path
 from contraflow_http.wire import Wire
 

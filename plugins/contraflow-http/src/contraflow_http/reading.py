@@ -14,7 +14,8 @@ import httpx
 from contraflow_hookspecs import Change, Gone, ItemError, PermanentError, RemoteItem, TransientError
 from contraflow_http.answer import MISSING, Answer, as_text, find
 from contraflow_http.errors import AmbiguousError, Outcome, describe, outcome_of, status_error
-from contraflow_http.settings import Endpoint, Fetch, Find, Paged, Read, Records, Settings
+from contraflow_http.reading_settings import Fetch, Find, Paged, Read, Records
+from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.template import parse_path
 from contraflow_http.values import to_json
 from contraflow_http.wire import Wire
