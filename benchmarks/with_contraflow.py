@@ -14,29 +14,18 @@ from contextlib import closing
 from pathlib import Path
 
 from contender import measured, report, require
+from projects import make_project
 from source_table import TABLE
 
 from contraflow.project import Project
-
-_PROJECT = """
-source: sqlite:///{source}
-ledger: sqlite:///{ledger}
-entities:
-  customer: {{table: {table}}}
-plugins:
-  nowhere: nowhere
-integrations:
-  nowhere: {{connector: nowhere}}
-"""
-
 
 _OUTCOMES = ("created", "unchanged", "updated")
 
 
 def main(source: str, rows: int, directory: Path, runs: int) -> None:
-    project_file, copy, ledger = directory / "contraflow.yaml", directory / "source.db", directory / "ledger.db"
+    copy, ledger = directory / "source.db", directory / "ledger.db"
     shutil.copyfile(source, copy)
-    project_file.write_text(_PROJECT.format(source=copy, ledger=ledger, table=TABLE))
+    project_file = make_project(directory, copy, "nowhere")
     for outcome in _OUTCOMES[:runs]:
         if outcome == "updated":
             _change_every_hundredth(copy)

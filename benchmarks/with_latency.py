@@ -9,27 +9,14 @@ import sys
 from pathlib import Path
 
 from contender import measured, report, require
-from source_table import TABLE
+from projects import make_project
 
 from contraflow.project import Project
 
-_PROJECT = """
-source: sqlite:///{source}
-ledger: sqlite:///{ledger}
-entities:
-  customer: {{table: {table}}}
-plugins:
-  far_away: far_away
-integrations:
-  far_away: {{connector: far_away}}
-"""
-
 
 def main(source: str, rows: int, directory: Path, concurrency: int, batch: int) -> None:
-    project_file = directory / "contraflow.yaml"
-    project_file.write_text(_PROJECT.format(source=source, ledger=directory / "ledger.db", table=TABLE))
     parameters = {"batch_size": batch, "concurrency": concurrency}
-    with Project.load(project_file) as project:
+    with Project.load(make_project(directory, source, "far_away")) as project:
         project.sync("far_away", ids=[])
         with measured(rows):
             execution = project.sync("far_away", everything=True, parameters=parameters)
