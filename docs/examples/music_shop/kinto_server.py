@@ -22,7 +22,8 @@ import attrs
 import httpx
 
 VERSION = "26.5.0"
-USER = "contraflow"
+# Not "contraflow": what comes from the environment is masked wherever it is written.
+USER = "music-shop"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 

@@ -94,7 +94,13 @@ class FullComparison:
         return self
 
     def open(self) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            LedgerError: The ledger cannot be read; nothing is open then.
+        """
+        if self.wanted:
+            self.known = self.ledger.known_items(self.stream_id)
         self._db = sqlite3.connect("", isolation_level=None)  # SQLite's own temporary file, of which no name remains
         self._is_open = True
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -102,8 +108,6 @@ class FullComparison:
         self._db.execute(
             "CREATE TABLE vanished (key TEXT NOT NULL, removal TEXT NOT NULL, sent INTEGER NOT NULL, depth INTEGER)"
         )
-        if self.wanted:
-            self.known = self.ledger.known_items(self.stream_id)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -87,7 +87,7 @@ def project_digest(project: Workspace, integration: str, job: RunnableJob) -> st
 
     Of the job counts what decides about removals and conflicts: nothing is removed that is no longer to be removed.
 
-    Where the source lies does not, either: of another source, the items drift.
+    Where the source lies does not, either: of another source, the items are stale.
     """
     configured = project.integration(integration)
     about = {
