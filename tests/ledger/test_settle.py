@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from contraflow.errors import LedgerError
 from contraflow.ledger import (
@@ -71,6 +72,40 @@ def test_chunks_of_many_thousand_items(ledger: Ledger, settlement: Settlement) -
     states = written(*range(40_000))
     ledger.settle(attrs.evolve(settlement, states=states))
     assert len(ledger.item_states(settlement.stream_id, [state.key for state in states])) == 40_000
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 31, 32, 33, 1023, 1024, 1025])
+def test_that_each_number_of_items_comes_back(ledger: Ledger, settlement: Settlement, number: int) -> None:
+    states = [
+        state._replace(changed='["a"]' if n % 3 else None, remote_id=None if n % 2 else state.remote_id)
+        for n, state in enumerate(written(*range(number)))
+    ]
+    for _ in range(2):  # inserted, and replaced
+        ledger.settle(attrs.evolve(settlement, states=states))
+        assert ledger.item_states(settlement.stream_id, [state.key for state in states]) == {
+            state.key: state for state in states
+        }
+
+
+@pytest.mark.parametrize("allowed", [999, 40])
+def test_an_sqlite_that_allows_few_parameters(sqlite_url: str, begin: Begin, allowed: int) -> None:
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, allowed)
+
+    event.listen(Engine, "connect", limit)
+    try:
+        with open_ledger(sqlite_url, clock=lambda: MOMENT) as ledger:
+            execution_id, step = begin(ledger)
+            states = written(*range(700))
+            ledger.settle(
+                Settlement(
+                    step_execution_id=step.id, stream_id=step.stream_id, execution_id=execution_id, states=states
+                )
+            )
+            kept = ledger.item_states(step.stream_id, [state.key for state in states])
+    finally:
+        event.remove(Engine, "connect", limit)
+    assert kept == {state.key: state for state in states}
 
 
 def test_an_empty_settlement_only_records_the_counts(ledger: Ledger, settlement: Settlement) -> None:

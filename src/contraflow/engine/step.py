@@ -13,7 +13,7 @@ from contraflow.assembly import RunnableStep, Stage
 from contraflow.contract import describe
 from contraflow.engine.children import Children
 from contraflow.engine.ending import exit_code_of, in_words, status_of
-from contraflow.engine.garbage import rare_collections
+from contraflow.engine.interpreter import set_for_streaming
 from contraflow.engine.items import ItemLoop
 from contraflow.engine.leadership import Leadership
 from contraflow.engine.limits import Limits
@@ -141,7 +141,7 @@ class StepRun:
         self.observers.tell(self.observers.step_started, execution=self._execution)
         if self.cause is None:
             try:
-                with rare_collections():
+                with set_for_streaming():
                     self._run()
             except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
                 self.cause = error
@@ -165,7 +165,7 @@ class StepRun:
                 trouble = StopRequestedError(self.stop.reason or "stopped")
             if trouble is not None:
                 raise trouble
-            with rare_collections():
+            with set_for_streaming():
                 self._loop.remove(self._approve)
                 self._end_comparison(self._loop, self._record)
         except BaseException as error:  # noqa: BLE001 - also Ctrl-C, which ends the step as STOPPED
