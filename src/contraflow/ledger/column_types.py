@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Text, TypeDecorator
+from sqlalchemy import BindParameter, ColumnElement, DateTime, Dialect, Text, TypeDecorator, cast
 
 from contraflow.ledger.failures import foreign_row
 
@@ -92,3 +92,21 @@ class Words(TypeDecorator[str]):
         if value is not None and not isinstance(value, str):
             raise foreign_row("a value is no text")
         return value
+
+
+class LongText(TypeDecorator[Any]):
+    """Text that is given as UTF-8, and comes back as text.
+
+    SQLite takes it as it is. Of a Python text of some 100 KB it would make UTF-8 anew, while all other threads wait.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
+        """Have SQLite see that the bytes are text."""
+        return cast(bindvalue, Text)
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> str | bytes | None:
+        """Give the bytes to SQLite's driver, and text to others."""
+        return value if value is None or dialect.name == "sqlite" else value.decode()

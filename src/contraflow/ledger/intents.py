@@ -140,12 +140,12 @@ def _require(connection: Connection, intent_id: int) -> None:
         raise LedgerError(f"the ledger knows no intent {intent_id}")
 
 
-def _spell(items: Sequence[IntentItem]) -> str:
+def _spell(items: Sequence[IntentItem]) -> bytes:
     """As lists, not objects: the field names would make half of the text."""
     try:
-        return orjson.dumps(list(map(tuple, items))).decode()
+        return orjson.dumps(list(map(tuple, items)))
     except TypeError:  # a lone surrogate, which only the slower one can spell
-        return json.dumps(items, separators=(",", ":"))
+        return json.dumps(items, separators=(",", ":")).encode()
 
 
 def _intent(row: Row[Any]) -> Intent:

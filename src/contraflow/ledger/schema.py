@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from contraflow.ledger.column_types import JsonText, UtcDateTime, Words
+from contraflow.ledger.column_types import JsonText, LongText, UtcDateTime, Words
 from contraflow.ledger.records import ITEM_STATUSES
 
 HEAD = "0003"
@@ -208,7 +208,7 @@ intent = Table(
     Column("boot_id", Text),
     Column("boot_time", Float(53)),
     Column("recorded", UtcDateTime, nullable=False),
-    Column("items", Text, nullable=False),
+    Column("items", LongText, nullable=False),
     UniqueConstraint("token"),
     sqlite_autoincrement=True,
 )
