@@ -23,7 +23,8 @@ from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, Referring
 from contraflow.options import Removal
 from contraflow_hookspecs import Change, Operation
 
-_DELETE = Operation.DELETE  # looked up for each item it would take long
+_UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item it would take long
+_FIRST_GENERATION = 1
 _MOST_ITEMS_PER_CHANGE = 10
 LONGEST_PAUSE = 7 * 86400.0
 """Seconds after which an item that was put off is tried again, whatever the remote asked for."""
@@ -102,13 +103,17 @@ class Comparison:
             self.settle(keys)
             known = self.ledger.confirmed(self.stream_id, keys)
             mentioned = chunk.intended.keys() | chunk.noted
-            if may_pass and not mentioned and _all_unchanged(page, keys, known):
+            at_once = may_pass and not mentioned
+            if at_once and known and _all_unchanged(page, keys, known):
                 chunk.counts["unchanged"] += len(page)
                 chunk.size += len(page)
                 chunk.position = page[-1].key
                 if chunk.size >= longest:
                     yield chunk
                     chunk = Chunk()
+                continue
+            if at_once and not known and _all_new(page, keys):
+                chunk = yield from self._cut_new(page, chunk)
                 continue
             doubtful = {
                 item.key_text
@@ -140,6 +145,50 @@ class Comparison:
                         self.settle(keys[number:])
         if chunk.size or chunk.counts:
             yield chunk
+
+    def _cut_new(self, page: Sequence[Prepared], chunk: Chunk) -> Generator[Chunk, None, Chunk]:
+        """Take in items of which the ledger knows nothing, as they would be one by one; the last chunk is returned."""
+        longest = self.chunk_size * _MOST_ITEMS_PER_CHANGE
+        while page:
+            room = min(self.chunk_size - len(chunk.intended), longest - chunk.size)
+            self._intend_new(chunk, page[:room])
+            page = page[room:]
+            if len(chunk.intended) >= self.chunk_size or chunk.size >= longest:
+                yield chunk
+                chunk = Chunk()
+        return chunk
+
+    def _intend_new(self, chunk: Chunk, items: Sequence[Prepared]) -> None:
+        """Do as :meth:`_add` and :meth:`_intend` do, in two thirds of the time."""
+        chunk.size += len(items)
+        chunk.position = items[-1].key
+        intended, spelled, key_of = chunk.intended, self.memory.spelled, self._idempotency_key
+        for item in items:
+            key_text, fingerprint, payload, canonical = item.key_text, item.fingerprint, item.payload, item.canonical
+            intended[key_text] = Intended(
+                Change(
+                    key=item.key,
+                    payload=payload or {},
+                    idempotency_key=key_of(key_text, _FIRST_GENERATION, fingerprint),
+                ),
+                key_text,
+                fingerprint,
+                _FIRST_GENERATION,
+                None,
+                canonical,
+                spelled(key_text, canonical, payload if item.is_plain else None),
+                None,
+                None,
+                item.modified,
+                False,
+                item.parents,
+            )
+
+    def _idempotency_key(self, key_text: str, generation: int, fingerprint: str) -> str:
+        digest = self._base.copy()
+        # The fingerprint tells a removal, too.
+        digest.update(f"{key_text}\x00{generation}\x00{fingerprint}".encode())
+        return f"cf1-{digest.hexdigest()}"
 
     def _look_up(self, keys: Set[str]) -> None:
         self._states = self.ledger.item_states(self.stream_id, list(keys))
@@ -220,14 +269,11 @@ class Comparison:
 
     def _intend(self, item: Prepared, state: ItemState | None) -> Intended:
         if state is None:
-            generation = 1
+            generation = _FIRST_GENERATION
         elif state.pending == item.fingerprint and (not self.force or state.status == "in_doubt"):
             generation = state.generation  # the same change as last time: the remote must be able to recognise it
         else:
             generation = state.generation + 1
-        digest = self._base.copy()
-        # The fingerprint tells a removal, too.
-        digest.update(f"{item.key_text}\x00{generation}\x00{item.fingerprint}".encode())
         is_delete = item.operation is _DELETE
         own_values = item.payload if item.is_plain else None
         kept = NOTHING if is_delete else self.memory.of(item.key_text, item.canonical, state, own_values)
@@ -239,7 +285,7 @@ class Comparison:
             changed=kept.changed,
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,
-            idempotency_key=f"cf1-{digest.hexdigest()}",
+            idempotency_key=self._idempotency_key(item.key_text, generation, item.fingerprint),
         )
         return Intended(
             change,
@@ -293,6 +339,13 @@ def _all_unchanged(page: Sequence[Prepared], keys: Sequence[str], known: Mapping
     """Whether the remote holds each of these items as it is, as in most pages of most runs, and all stand in key order."""
     in_order = all([item.position is None for item in page])  # noqa: C419 - a list is quicker than a generator
     return in_order and list(map(known.get, keys)) == [item.fingerprint for item in page]
+
+
+def _all_new(page: Sequence[Prepared], keys: Sequence[str]) -> bool:
+    """Whether each of these items, of which the ledger knows nothing, is to be sent, as in most pages of a first run."""
+    return len(set(keys)) == len(keys) and all(
+        [item.payload is not None and item.operation is _UPSERT and item.position is None for item in page]  # noqa: C419
+    )
 
 
 def is_new(state: ItemState | None) -> bool:

@@ -65,6 +65,10 @@ class Memory:
         changed = None if prior is None else _differing(prior, digests)
         return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
 
+    def spelled(self, key_text: str, canonical: str, own_values: Mapping[str, Any] | None = None) -> str:
+        """The digests of a payload's fields, as the ledger keeps them; the arguments are those of :meth:`of`."""
+        return spell(field_digests(key_text, canonical, self._salt, own_values))
+
     def emptied(self, key_text: str, canonical: str, prior: ItemState | None) -> frozenset[str]:
         """Names of the fields that the remote has and that a payload would empty, as far as anybody knows."""
         if prior is None or prior.digests is None or not prior.fingerprint or prior.status == "in_doubt":
