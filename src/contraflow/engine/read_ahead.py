@@ -45,13 +45,14 @@ class ReadAhead(Generic[_T]):
             return
         items = self._items
         while self._error is None and len(items) < self._most and go_on():
+            wanted = min(_AT_ONCE, self._most - len(items))
+            before = len(items)
             try:
-                for _ in range(min(_AT_ONCE, self._most - len(items))):
-                    items.append(next(self._source))
-            except StopIteration:
-                return
+                items.extend(islice(self._source, wanted))  # up to an error, if one is raised
             except Exception as error:  # noqa: BLE001 - raised when the items before it are through
                 self._error = error
+            if len(items) - before < wanted:
+                return
 
     def close(self) -> None:
         """Read no more."""

@@ -36,7 +36,8 @@ from contraflow_hookspecs import (
     Written,
 )
 
-_DELETE, _CREATED = Operation.DELETE, Action.CREATED  # looked up for each item they would take long
+_UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item they would take long
+_CREATED = Action.CREATED
 _STAYING: tuple[ItemStatus, ...] = ("in_doubt", "archived", "gone")
 """What an item stays when a version of it is refused before it is sent: there is more to know of it than that."""
 _LONGEST_REASON = 1000
@@ -139,6 +140,15 @@ def settle_sent(
     written: list[Action | None] = []
     for intended in sent:
         result = results[intended.change.key]
+        if (
+            type(result) is Written
+            and intended.prior is None
+            and not intended.parents
+            and intended.change.operation is _UPSERT
+        ):  # as most in a first run: there is no more to say
+            settled.states.append(_written(intended, result, result.remote_id or None))
+            written.append(result.action or _CREATED)
+            continue
         if intended.prior is not None and intended.prior.status == "conflict":
             settled.resolved.append(intended.key_text)  # whatever became of it, it no longer waits for a person
         if isinstance(result, Gone) and intended.change.operation is Operation.DELETE:
@@ -193,6 +203,24 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
             _resolve(settled, intended)
 
 
+def _written(intended: Intended, result: Written, remote_id: str | None) -> ItemState:
+    changed = intended.change.changed
+    return ItemState(
+        intended.key_text,
+        "written",
+        intended.generation,
+        intended.fingerprint,
+        None,
+        remote_id,
+        result.remote_version,
+        intended.digests,
+        intended.payload,
+        None if changed is None else _names(changed),
+        None,
+        intended.kept,
+    )
+
+
 def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | None:
     """Record a written item; what the remote did with it, ``None`` if it put it away."""
     prior, deleted = intended.prior, intended.change.operation is _DELETE
@@ -212,20 +240,7 @@ def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | 
     else:
         if prior is not None and remote_id != prior.remote_id and _had_id(prior):
             settled.renumbered.append(intended.key_text)
-        state = ItemState(
-            intended.key_text,
-            "written",
-            intended.generation,
-            intended.fingerprint,
-            None,
-            remote_id,
-            result.remote_version,
-            intended.digests,
-            intended.payload,
-            None if intended.change.changed is None else _names(intended.change.changed),
-            None,
-            intended.kept,
-        )
+        state = _written(intended, result, remote_id)
     settled.states.append(state)
     if deleted or intended.parents:
         # An item that was never sent refers to nothing else.
