@@ -13,8 +13,8 @@ import attrs
 
 from contraflow.contract import describe
 from contraflow.engine.chunk import Chunk, Intended, Refused
-from contraflow.engine.comparison import is_new
 from contraflow.engine.fetching import Fetcher
+from contraflow.engine.standing import is_new
 from contraflow.errors import HookContractError
 from contraflow.ledger import ItemState
 from contraflow_hookspecs import Key, Operation, Rejected, RemoteItem

@@ -19,6 +19,7 @@ from contraflow.engine.chunk import Chunk, Intended, Refused
 from contraflow.engine.memory import NOTHING, Memory, previous_of
 from contraflow.engine.preparation import NO_KEY, Prepared, removal
 from contraflow.engine.read_ahead import ReadAhead
+from contraflow.engine.standing import is_ours, pause_of
 from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, Referring
 from contraflow.options import Removal
 from contraflow_hookspecs import Change, Operation
@@ -26,10 +27,6 @@ from contraflow_hookspecs import Change, Operation
 _UPSERT, _DELETE = Operation.UPSERT, Operation.DELETE  # looked up for each item it would take long
 _FIRST_GENERATION = 1
 _MOST_ITEMS_PER_CHANGE = 10
-LONGEST_PAUSE = 7 * 86400.0
-"""Seconds after which an item that was put off is tried again, whatever the remote asked for."""
-_CLOCK_ERROR = 86400.0
-"""Seconds by which a clock may have gone back since a pause was recorded."""
 
 
 @attrs.define(kw_only=True)
@@ -169,7 +166,7 @@ class Comparison:
                 Change(
                     key=item.key,
                     payload=payload or {},
-                    idempotency_key=key_of(key_text, _FIRST_GENERATION, fingerprint),
+                    idempotency_key=key_of(key_text=key_text, generation=_FIRST_GENERATION, fingerprint=fingerprint),
                 ),
                 key_text,
                 fingerprint,
@@ -184,7 +181,7 @@ class Comparison:
                 item.parents,
             )
 
-    def _idempotency_key(self, key_text: str, generation: int, fingerprint: str) -> str:
+    def _idempotency_key(self, *, key_text: str, generation: int, fingerprint: str) -> str:
         digest = self._base.copy()
         # The fingerprint tells a removal, too.
         digest.update(f"{key_text}\x00{generation}\x00{fingerprint}".encode())
@@ -285,7 +282,9 @@ class Comparison:
             changed=kept.changed,
             remote_id=None if state is None else state.remote_id,
             remote_version=None if state is None else state.remote_version,
-            idempotency_key=self._idempotency_key(item.key_text, generation, item.fingerprint),
+            idempotency_key=self._idempotency_key(
+                key_text=item.key_text, generation=generation, fingerprint=item.fingerprint
+            ),
         )
         return Intended(
             change,
@@ -309,16 +308,6 @@ def _must_be_settled(chunk: Chunk, item: Prepared) -> bool:
     Not where both are to be sent: then the next one takes the place of the first.
     """
     return item.key_text in chunk.noted or (item.payload is None and item.key_text in chunk.intended)
-
-
-def pause_of(state: ItemState, now: datetime) -> float | None:
-    """The moment (seconds since 1970) before which the remote wants to be left alone with an item; ``None`` if it is over.
-
-    No pause is as long as one that lies further ahead: that was recorded while a clock was wrong.
-    """
-    if state.retry_at is None or not 0 < state.retry_at - now.timestamp() <= LONGEST_PAUSE + _CLOCK_ERROR:
-        return None
-    return state.retry_at
 
 
 def _take_in(chunk: Chunk, item: Prepared) -> None:
@@ -346,18 +335,6 @@ def _all_new(page: Sequence[Prepared], keys: Sequence[str]) -> bool:
     return len(set(keys)) == len(keys) and all(
         [item.payload is not None and item.operation is _UPSERT and item.position is None for item in page]  # noqa: C419
     )
-
-
-def is_new(state: ItemState | None) -> bool:
-    """Whether the remote has no record yet, as far as is known."""
-    return state is None or (state.fingerprint is None and state.remote_id is None)
-
-
-def is_ours(state: ItemState | None) -> bool:
-    """Whether the remote holds, or may hold, a record that we sent: no other is ours to remove."""
-    if state is None or state.status in AWAY:
-        return False
-    return state.fingerprint is not None or state.status == "in_doubt"
 
 
 def _is_at_remote(item: Prepared, state: ItemState | None) -> bool:

@@ -11,10 +11,11 @@ import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.engine.chunk import Chunk
-from contraflow.engine.comparison import Comparison, is_ours
+from contraflow.engine.comparison import Comparison
 from contraflow.engine.memory import Memory
 from contraflow.engine.preparation import Preparation, Prepared, removal
 from contraflow.engine.promise import Promise, promise_of
+from contraflow.engine.standing import is_ours
 from contraflow.ledger import Ledger, decode_key, encode_key
 from contraflow.options import StepOptions
 from contraflow_hookspecs import Item, Operation, Skip, StepContext

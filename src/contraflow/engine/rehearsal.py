@@ -16,13 +16,14 @@ from contraflow.assembly import Stage
 from contraflow.engine.changes import owed_keys
 from contraflow.engine.children import Children
 from contraflow.engine.chunk import Chunk, Intended
-from contraflow.engine.comparison import Comparison, is_new
+from contraflow.engine.comparison import Comparison
 from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
 from contraflow.engine.promise import Promise
 from contraflow.engine.spool import Planned, Spool
+from contraflow.engine.standing import is_new
 from contraflow.engine.stopping import StopRequest
 from contraflow.engine.vanished import FullComparison, reads_everything
 from contraflow.ledger import Ledger

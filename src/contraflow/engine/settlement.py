@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import attrs
 
 from contraflow.engine.chunk import Chunk, Intended
-from contraflow.engine.comparison import LONGEST_PAUSE, is_new
+from contraflow.engine.standing import LONGEST_PAUSE, is_new
 from contraflow.ledger import (
     UNKNOWN_CONTENT,
     ItemState,

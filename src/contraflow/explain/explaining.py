@@ -12,9 +12,9 @@ import attrs
 
 from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.engine.children import Children
-from contraflow.engine.comparison import pause_of
 from contraflow.engine.looking import Seen, look
 from contraflow.engine.memory import previous_of
+from contraflow.engine.standing import pause_of
 from contraflow.errors import ContraflowError
 from contraflow.explain.place import Explanation, Place
 from contraflow.explain.subject import steps_of
