@@ -98,6 +98,7 @@ class Comparison:
         while page := stream.take(self.page_size):
             keys = [item.key_text for item in page]
             self.settle(keys)
+            self._states = {}  # what was settled of earlier pages is looked up where it is wanted
             known = self.ledger.confirmed(self.stream_id, keys)
             mentioned = chunk.intended.keys() | chunk.noted
             at_once = may_pass and not mentioned
