@@ -5,7 +5,7 @@ were there to stay, and again and again looks in vain through all that the proce
 looks less often.
 
 The turns of threads: a thread that comes back from SQLite waits for its turn as long as another one computes, and the thread
-that commits to the ledger comes back some forty times a chunk. At Python's own 5 ms a turn it would hardly get on before
+that commits to the ledger comes back dozens of times a chunk. At Python's own 5 ms a turn it would hardly get on before
 there is nothing left to compute meanwhile.
 """
 
