@@ -39,7 +39,7 @@ html_static_path = ["images"]
 _ELSEWHERE = (
     # Links that lead out of this folder in the repository, and to a page of the site here.
     (re.compile(r"\]\((?:\.\./)+plugins/([\w-]+)/README\.md(#[\w-]+)?\)"), r"](/connectors/\1.rst\2)"),
-    (re.compile(r"\]\((?:\.\./)+hookspecs/src/[\w/]+\.py\)"), r"](/reference/api.rst)"),
+    (re.compile(r"\]\((?:\.\./)+hookspecs/src/[\w./]+\)"), r"](/reference/api.rst)"),
     (re.compile(r"\]\((?:\.\./)*(?:docs/)?examples/music_shop/README\.md\)"), r"](/music-shop.rst)"),
     (re.compile(r"\]\((?:\.\./)+README\.md#install\)"), r"](/index.md)"),
 )
