@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -14,7 +16,7 @@ import contraflow_hookspecs
 from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, hookimpl, protocols, specs
 
 PUBLIC = {name: getattr(contraflow_hookspecs, name) for name in contraflow_hookspecs.__all__}
-HOOKS = {name: value for name, value in vars(specs).items() if hasattr(value, f"{PROJECT_NAME}_spec")}
+HOOKS = {name: getattr(specs, name) for name in specs.__all__}
 STAGES = {
     "read_items",
     "process_item",
@@ -57,6 +59,14 @@ def test_each_hook_is_accepted_by_pluggy_with_all_its_arguments(name: str) -> No
     manager.register(plugin)
     manager.check_pending()
     assert len(getattr(manager.hook, name).get_hookimpls()) == 1
+
+
+def test_no_hook_of_the_modules_is_left_out() -> None:
+    modules = [
+        importlib.import_module(each.name) for each in pkgutil.iter_modules(specs.__path__, f"{specs.__name__}.")
+    ]
+    written = [name for each in modules for name, value in vars(each).items() if hasattr(value, f"{PROJECT_NAME}_spec")]
+    assert sorted(written) == sorted(HOOKS)
 
 
 def test_the_stages_take_the_first_answer_and_the_others_collect() -> None:

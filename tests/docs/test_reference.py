@@ -26,7 +26,7 @@ from contraflow.readers import changed, query
 from contraflow_hookspecs import specs
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-HOOKS = [node for node in ast.parse(inspect.getsource(specs)).body if isinstance(node, ast.FunctionDef)]
+HOOKS = [ast.parse(inspect.getsource(getattr(specs, name))).body[0] for name in specs.__all__]
 TYPES = [kind for kind in vars(contraflow_hookspecs).values() if attrs.has(kind) and inspect.isclass(kind)]
 ENUMERATIONS = [
     kind for kind in vars(contraflow_hookspecs).values() if inspect.isclass(kind) and issubclass(kind, enum.Enum)

@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 
 import contraflow_hookspecs
-from contraflow_hookspecs import PROJECT_NAME, SPEC_VERSION, protocols, specs
+from contraflow_hookspecs import SPEC_VERSION, protocols, specs
 
 KEPT = Path(__file__).with_name(f"contract-{SPEC_VERSION[0]}.{SPEC_VERSION[1]}.txt")
 
@@ -26,11 +26,12 @@ def lines() -> list[str]:
 
 
 def _hooks() -> Iterator[str]:
-    for node in ast.parse(inspect.getsource(specs)).body:
-        if isinstance(node, ast.FunctionDef) and hasattr(getattr(specs, node.name), f"{PROJECT_NAME}_spec"):
-            first = "first" if getattr(specs, node.name).contraflow_spec["firstresult"] else "all"
-            answer = ast.unparse(node.returns or ast.Constant(None))
-            yield f"hook {node.name}({ast.unparse(node.args)}) -> {answer} [{first}]"
+    for hook in (getattr(specs, name) for name in specs.__all__):
+        (node,) = ast.parse(inspect.getsource(hook)).body
+        assert isinstance(node, ast.FunctionDef)
+        first = "first" if hook.contraflow_spec["firstresult"] else "all"
+        answer = ast.unparse(node.returns or ast.Constant(None))
+        yield f"hook {node.name}({ast.unparse(node.args)}) -> {answer} [{first}]"
 
 
 def _coroutines() -> Iterator[str]:
