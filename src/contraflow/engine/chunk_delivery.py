@@ -21,7 +21,7 @@ from contraflow.engine.conflicts import ConflictPass
 from contraflow.engine.guards import CircuitBreaker, RejectionGuard
 from contraflow.engine.in_flight import InFlight, intent_item
 from contraflow.engine.pipeline import Pipeline
-from contraflow.engine.preparation import Prepared
+from contraflow.engine.prepared import Prepared
 from contraflow.engine.read_ahead import ReadAhead
 from contraflow.engine.recording import Landed, Recorder
 from contraflow.engine.sending import Sender, Sent

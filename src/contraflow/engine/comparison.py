@@ -17,7 +17,7 @@ import attrs
 
 from contraflow.engine.chunk import Chunk, Intended, Refused
 from contraflow.engine.memory import NOTHING, Memory, previous_of
-from contraflow.engine.preparation import NO_KEY, Prepared, removal
+from contraflow.engine.prepared import NO_KEY, Prepared, removal
 from contraflow.engine.read_ahead import ReadAhead
 from contraflow.engine.standing import is_ours, pause_of
 from contraflow.ledger import AWAY, ItemState, ItemStatus, Ledger, Referring

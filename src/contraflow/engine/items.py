@@ -26,7 +26,9 @@ from contraflow.engine.memory import Memory
 from contraflow.engine.outcomes import check_sum
 from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison
-from contraflow.engine.preparation import Preparation, Prepared
+from contraflow.engine.preparation import Preparation
+from contraflow.engine.prepared import Prepared
+from contraflow.engine.processing import Processing
 from contraflow.engine.promise import Promise
 from contraflow.engine.rate import RateLimiter
 from contraflow.engine.recording import Recorder, Told
@@ -206,19 +208,22 @@ class ItemLoop:
         )
         self._preparation = Preparation(
             read=self.reader.call,
-            process=self.processor.call,
             reader=self.reader.plugin,
-            processor=self.processor.plugin,
+            processing=Processing(
+                process=self.processor.call,
+                processor=self.processor.plugin,
+                context=self.context,
+                can_delete=self.can_delete,
+                modified_column=None if options.conflicts is None else options.conflicts.modified_column,
+                removal=options.missing,
+                filtered=self.filtered,
+                explain=self.explain,
+                forgotten=self.ledger.forgotten(self.record.stream_id),
+            ),
             context=self.context,
-            can_delete=self.can_delete,
-            modified_column=None if options.conflicts is None else options.conflicts.modified_column,
-            removal=options.missing,
-            filtered=self.filtered,
-            explain=self.explain,
             owed=self._owed,
             parents=self.parents,
             page_size=options.batch_size,
-            forgotten=self.ledger.forgotten(self.record.stream_id),
         )
         self._waiting = WaitingItems(
             preparation=self._preparation,

@@ -13,7 +13,9 @@ from contraflow.assembly import RunnableJob, RunnableStep
 from contraflow.engine.chunk import Chunk
 from contraflow.engine.comparison import Comparison
 from contraflow.engine.memory import Memory
-from contraflow.engine.preparation import Preparation, Prepared, removal
+from contraflow.engine.preparation import Preparation
+from contraflow.engine.prepared import Prepared, removal
+from contraflow.engine.processing import Processing
 from contraflow.engine.promise import Promise, promise_of
 from contraflow.engine.standing import is_ours
 from contraflow.ledger import Ledger, decode_key, encode_key
@@ -71,17 +73,21 @@ def look(
     def filtered(item: Item, skip: Skip, context: Any) -> None:
         skipped.append(skip)
 
+    context = attrs.evolve(context, dry_run=True)
     preparation = Preparation(
         read=step.reader.call,
-        process=step.processor.call,
         reader=step.reader.plugin,
-        processor=step.processor.plugin,
-        context=attrs.evolve(context, dry_run=True),
-        can_delete=job.capabilities.delete,
-        removal=options.missing,
-        filtered=filtered,
-        explain=explain,
-        forgotten=None if ledger is None or stream_id is None else ledger.forgotten(stream_id),
+        processing=Processing(
+            process=step.processor.call,
+            processor=step.processor.plugin,
+            context=context,
+            can_delete=job.capabilities.delete,
+            removal=options.missing,
+            filtered=filtered,
+            explain=explain,
+            forgotten=None if ledger is None or stream_id is None else ledger.forgotten(stream_id),
+        ),
+        context=context,
     )
     if ledger is None:
         with closing(iter(preparation)) as items:

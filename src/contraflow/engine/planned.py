@@ -8,7 +8,7 @@ import attrs
 
 from contraflow.engine.chunk import Chunk
 from contraflow.engine.comparison import Comparison
-from contraflow.engine.preparation import ARCHIVED, Prepared, removal
+from contraflow.engine.prepared import ARCHIVED, Prepared, removal
 from contraflow.engine.spool import Planned
 from contraflow.ledger import ItemState, decode_key
 from contraflow.options import Removal

@@ -21,6 +21,7 @@ from contraflow.engine.memory import Memory
 from contraflow.engine.parents import Parents
 from contraflow.engine.planned import PlannedComparison
 from contraflow.engine.preparation import Preparation
+from contraflow.engine.processing import Processing
 from contraflow.engine.promise import Promise
 from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.standing import is_new
@@ -87,21 +88,25 @@ class Rehearsal:
             StopRequestedError: Somebody asked to stop.
             ContraflowError: A stage fails.
         """
+        context = attrs.evolve(self.context, dry_run=True)
         preparation = Preparation(
             read=self.reader.call,
-            process=self.processor.call,
             reader=self.reader.plugin,
-            processor=self.processor.plugin,
-            context=attrs.evolve(self.context, dry_run=True),
-            can_delete=self.can_delete,
-            removal=self.options.missing,
-            explain=self.explain,
+            processing=Processing(
+                process=self.processor.call,
+                processor=self.processor.plugin,
+                context=context,
+                can_delete=self.can_delete,
+                removal=self.options.missing,
+                explain=self.explain,
+                forgotten=self.ledger.forgotten(self.stream_id),
+            ),
+            context=context,
             owed=partial(
                 owed_keys, self.ledger, self.stream_id, self._at_the_end(), self.options.batch_size, self.parents
             ),
             parents=self.parents,
             page_size=self.options.batch_size,
-            forgotten=self.ledger.forgotten(self.stream_id),
         )
         memory = Memory(self.ledger.id)
         comparison = (Comparison if self.plan is None else partial(PlannedComparison, plan=self.plan))(

@@ -18,7 +18,7 @@ from typing import Self
 import attrs
 
 from contraflow.engine.key_types import check_key_type
-from contraflow.engine.preparation import NO_KEY, Prepared, removal
+from contraflow.engine.prepared import NO_KEY, Prepared, removal
 from contraflow.ledger import KnownKey, Ledger, decode_key
 from contraflow.options import Removal, StepOptions
 from contraflow_hookspecs import StepContext

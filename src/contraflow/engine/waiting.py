@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator
 import attrs
 
 from contraflow.engine.changes import pages
-from contraflow.engine.preparation import Preparation, Prepared
+from contraflow.engine.preparation import Preparation
+from contraflow.engine.prepared import Prepared
 from contraflow_hookspecs import Key
 
 
