@@ -8,7 +8,7 @@ The salt keeps digests of two ledgers, and of two items of one ledger, from bein
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -37,11 +37,20 @@ def field_digests(
         salt: From :func:`salt_of`.
         own_values: The payload itself, if its canonical form spells its very own values.
     """
+    (digests,) = digests_of([(key_text, data, own_values)], salt)
+    return digests
+
+
+def digests_of(
+    payloads: Iterable[tuple[str, str | bytes, Mapping[str, Any] | None]], salt: int
+) -> Iterator[dict[str, int]]:
+    """The digests of the fields of each of many payloads, told as :func:`field_digests` is told of one."""
     digest, dumps = _digest, orjson.dumps
-    item_salt = digest(key_text.encode(), salt)
-    # Nested mappings come out of the canonical form in its order, and go back in the same.
-    values = orjson.loads(data) if own_values is None else own_values
-    return {name: digest(dumps(value), item_salt) for name, value in values.items()}
+    for key_text, data, own_values in payloads:
+        item_salt = digest(key_text.encode(), salt)
+        # Nested mappings come out of the canonical form in its order, and go back in the same.
+        values = orjson.loads(data) if own_values is None else own_values
+        yield {name: digest(dumps(value), item_salt) for name, value in values.items()}
 
 
 def emptied(before: str, key_text: str, data: str | bytes, salt: int) -> frozenset[str]:

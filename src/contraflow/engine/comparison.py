@@ -157,30 +157,41 @@ class Comparison:
         return chunk
 
     def _intend_new(self, chunk: Chunk, items: Sequence[Prepared]) -> None:
-        """Do as :meth:`_add` and :meth:`_intend` do, in two thirds of the time."""
+        """Do as :meth:`_add` and :meth:`_intend` do, in half of the time: each step of it for all items."""
         chunk.size += len(items)
         chunk.position = items[-1].key
-        intended, spelled, key_of = chunk.intended, self.memory.spelled, self._idempotency_key
-        for item in items:
-            key_text, fingerprint, payload, canonical = item.key_text, item.fingerprint, item.payload, item.canonical
-            intended[key_text] = Intended(
-                Change(
-                    key=item.key,
-                    payload=payload or {},
-                    idempotency_key=key_of(key_text=key_text, generation=_FIRST_GENERATION, fingerprint=fingerprint),
+        changes = [
+            Change(
+                key=item.key,
+                payload=item.payload or {},
+                idempotency_key=self._idempotency_key(
+                    key_text=item.key_text, generation=_FIRST_GENERATION, fingerprint=item.fingerprint
                 ),
-                key_text,
-                fingerprint,
-                _FIRST_GENERATION,
-                None,
-                canonical,
-                spelled(key_text, canonical, payload if item.is_plain else None),
-                None,
-                None,
-                item.modified,
-                False,
-                item.parents,
             )
+            for item in items
+        ]
+        digests = self.memory.spelled(
+            [(item.key_text, item.canonical, item.payload if item.is_plain else None) for item in items]
+        )
+        intended = chunk.intended
+        for item, change, spelled in zip(items, changes, digests, strict=True):
+            key_text, modified, parents = item.key_text, item.modified, item.parents
+            # As Intended(…), in half of the time.
+            fields = (
+                change,
+                key_text,
+                item.fingerprint,
+                1,
+                None,
+                item.canonical,
+                spelled,
+                None,
+                None,
+                modified,
+                False,
+                parents,
+            )
+            intended[key_text] = tuple.__new__(Intended, fields)
 
     def _idempotency_key(self, *, key_text: str, generation: int, fingerprint: str) -> str:
         digest = self._base.copy()

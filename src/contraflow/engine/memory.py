@@ -6,13 +6,13 @@ values as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import attrs
 
 from contraflow.errors import LedgerError
-from contraflow.field_digests import differing, emptied, field_digests, salt_of, spell
+from contraflow.field_digests import differing, digests_of, emptied, field_digests, salt_of, spell
 from contraflow.ledger import ItemState
 from contraflow.payloads import decode_payload
 
@@ -65,9 +65,13 @@ class Memory:
         changed = None if prior is None else _differing(prior, digests)
         return Remembered(spell(digests), canonical if self.keeps_payloads else None, changed)
 
-    def spelled(self, key_text: str, canonical: str, own_values: Mapping[str, Any] | None = None) -> str:
-        """The digests of a payload's fields, as the ledger keeps them; the arguments are those of :meth:`of`."""
-        return spell(field_digests(key_text, canonical, self._salt, own_values))
+    def spelled(self, payloads: Iterable[tuple[str, str, Mapping[str, Any] | None]]) -> list[str]:
+        """The digests of many payloads' fields, as the ledger keeps them.
+
+        Args:
+            payloads: Of each the item's key, its canonical form, and the payload itself if that spells its very own values.
+        """
+        return list(map(spell, digests_of(payloads, self._salt)))
 
     def emptied(self, key_text: str, canonical: str, prior: ItemState | None) -> frozenset[str]:
         """Names of the fields that the remote has and that a payload would empty, as far as anybody knows."""

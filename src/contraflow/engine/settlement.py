@@ -205,7 +205,7 @@ def _record(settled: Settled, intended: Intended, result: WriteResult, redact: R
 
 def _written(intended: Intended, result: Written, remote_id: str | None) -> ItemState:
     changed = intended.change.changed
-    return ItemState(
+    fields = (
         intended.key_text,
         "written",
         intended.generation,
@@ -219,6 +219,7 @@ def _written(intended: Intended, result: Written, remote_id: str | None) -> Item
         None,
         intended.kept,
     )
+    return tuple.__new__(ItemState, fields)  # as ItemState(…), in half of the time
 
 
 def _confirm(settled: Settled, intended: Intended, result: Written) -> Action | None:
