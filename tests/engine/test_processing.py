@@ -48,7 +48,9 @@ def test_each_item_keeps_what_became_of_it_whatever_its_neighbours_are(shop) -> 
     assert shop.remote.records == {(n,): {"n": n} for n in range(4, 201, 5)}
     with shop.project() as project:
         codes = {letter.key[0]: letter.code for letter in project.dead_letters(limit=1000)}
-    assert codes == {n: {1: "bad", 2: "process_error", 3: "payload"}[n % 5] for n in range(1, 201) if n % 5 in (1, 2, 3)}
+    assert codes == {
+        n: {1: "bad", 2: "process_error", 3: "payload"}[n % 5] for n in range(1, 201) if n % 5 in (1, 2, 3)
+    }
 
 
 def test_nothing_is_processed_behind_an_error_that_ends_the_run_and_what_lies_before_it_is_told(shop) -> None:
