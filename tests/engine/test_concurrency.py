@@ -59,6 +59,35 @@ def test_as_many_chunks_are_in_flight_as_the_step_says(shop) -> None:
     assert shop.sync().counts["unchanged"] == 60
 
 
+def test_a_chunk_that_waits_for_its_turn_is_not_sent_any_more_when_the_run_is_to_stop(shop) -> None:
+    many(shop, 10)
+    shop.parameters = {"batch_size": 1, "concurrency": 2}
+    stop, both, go = StopRequest(), threading.Barrier(3), threading.Event()
+
+    def answer(changes, context):
+        if not stop.is_set:
+            both.wait(timeout=30)
+        go.wait(timeout=30)
+        return shop.remote.store(changes)
+
+    def interrupt() -> None:
+        both.wait(timeout=30)
+        time.sleep(0.3)  # until the third is cut and waits; were that later, it would not even be cut
+        stop.set("enough")
+        go.set()
+
+    shop.remote.answer = answer
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    execution = shop.sync(stop=stop)
+    interrupter.join()
+    assert execution.status is BatchStatus.STOPPED
+    assert set(shop.remote.records) == {(1,), (2,)}
+    shop.remote.answer = lambda changes, _: shop.remote.store(changes)
+    assert shop.sync().status is BatchStatus.COMPLETED
+    assert len(shop.remote.sent) == 10, "each once"
+
+
 def test_two_changes_of_one_item_are_never_in_flight_together(shop) -> None:
     class Reader:
         @hookimpl

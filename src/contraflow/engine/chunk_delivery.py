@@ -157,6 +157,8 @@ class ChunkDelivery:
         group, self._group = self._group, []
         self._finish(list(self._pipeline.make_room(len(group))))
         self.settle()
+        if self.stop.is_set:
+            return  # nothing of the group is on record: the next run cuts it anew
         for chunk in group:
             if self.force:
                 chunk.distrust()  # before a look at the remote, which tells anew what differs
