@@ -31,6 +31,7 @@ from contraflow_http.confirm import Confirmer
 from contraflow_http.errors import Outcome, connector_error, describe, outcome_of
 from contraflow_http.fields import payload_of
 from contraflow_http.needs import lacking
+from contraflow_http.parents import unknown_references
 from contraflow_http.reading import NOT_SUPPORTED, Reading
 from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.wire import Wire
@@ -59,14 +60,19 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
 
 @hookimpl
 def check_step(context: StepContext) -> Sequence[str]:
-    """Whether there is an endpoint for the step, and whether it can read what the step's parameters need."""
+    """Whether there is an endpoint for the step, whether it can do what the step's parameters need, and whether the step
+    has the references that it names."""
     try:
-        endpoint = choose_endpoint(context)
+        chosen = _endpoint_name(context)
     except SystemicError as error:
         return [str(error)]
+    endpoint = context.settings.endpoints[chosen]
     return [
-        f"'{name}' needs to {what}, and the endpoint has {missing}"
-        for name, what, missing in lacking(endpoint, context)
+        *unknown_references(chosen, endpoint, context.parameters),
+        *(
+            f"'{name}' needs to {what}, and the endpoint has {missing}"
+            for name, what, missing in lacking(endpoint, context)
+        ),
     ]
 
 
@@ -91,8 +97,8 @@ def check_connection(context: StepContext) -> str:
 
 @hookimpl
 def process_item(item: Item, context: StepContext) -> Mapping[str, Any]:
-    """The endpoint's fields of the entity, as JSON holds them."""
-    return payload_of(item, choose_endpoint(context), context.settings.decimals)
+    """The endpoint's fields of the entity and the remote ids of its parents, as JSON holds them."""
+    return payload_of(item, choose_endpoint(context), context.settings)
 
 
 @hookimpl
@@ -176,6 +182,12 @@ def choose_endpoint(context: StepContext) -> Endpoint:
     Raises:
         SystemicError: There is no such endpoint, or several and nothing says which; or the integration is not ours.
     """
+    name = _endpoint_name(context)
+    endpoint: Endpoint = context.settings.endpoints[name]
+    return endpoint
+
+
+def _endpoint_name(context: StepContext) -> str:
     if not isinstance(context.settings, Settings):
         raise SystemicError(
             f"step '{context.step}' names the plugin http, whose stages need an integration of the connector http; "
@@ -185,15 +197,15 @@ def choose_endpoint(context: StepContext) -> Endpoint:
     wanted = context.parameters.get("endpoint")
     if wanted is not None:
         if wanted in endpoints:
-            return endpoints[wanted]
+            return str(wanted)
         near = difflib.get_close_matches(str(wanted), endpoints, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(endpoints)}"
         raise SystemicError(f"step '{context.step}': the settings have no endpoint '{wanted}'; {hint}")
     for name in (context.parameters.get("entity"), context.step):
         if isinstance(name, str) and name in endpoints:
-            return endpoints[name]
+            return name
     if len(endpoints) == 1:
-        return next(iter(endpoints.values()))
+        return next(iter(endpoints))
     raise SystemicError(
         f"step '{context.step}' does not say which endpoint it writes to: "
         f"set its parameter 'endpoint' to one of {', '.join(endpoints)}"

@@ -1,4 +1,4 @@
-"""From an entity to a payload, by the endpoint's ``fields``."""
+"""From an entity to a payload, by the endpoint's ``fields`` and ``parents``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from contraflow_hookspecs import Item, ItemError
-from contraflow_http.settings import Endpoint
+from contraflow_http.parents import parent_fields
+from contraflow_http.settings import Endpoint, Settings
 from contraflow_http.values import Decimals, to_json
 
 
-def payload_of(item: Item, endpoint: Endpoint, decimals: Decimals) -> Mapping[str, Any]:
-    """The payload of an entity: the configured fields, or every column.
+def payload_of(item: Item, endpoint: Endpoint, settings: Settings) -> Mapping[str, Any]:
+    """The payload of an entity: the configured fields, or every column; and the remote ids of its parents.
 
     Raises:
         ItemError: An attribute is missing (code ``no_attribute``), or JSON cannot hold its value (code ``not_json``).
     """
+    payload = _entity_fields(item, endpoint, settings.decimals)
+    return payload | parent_fields(item, endpoint, settings.parent_ids) if endpoint.parents else payload
+
+
+def _entity_fields(item: Item, endpoint: Endpoint, decimals: Decimals) -> dict[str, Any]:
     if not endpoint.fields:
-        payload: dict[str, Any] = to_json(dict(item.data), decimals=decimals)
+        # A column that gives way to the parent's remote id need not be anything that JSON can hold.
+        columns = {name: value for name, value in item.data.items() if name not in endpoint.parents}
+        payload: dict[str, Any] = to_json(columns, decimals=decimals)
         return payload
     return {
         field: to_json(_attribute(item, place), field=field, decimals=decimals)

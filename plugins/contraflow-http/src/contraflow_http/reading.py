@@ -203,7 +203,8 @@ class Reading:
 
     def _payload(self, record: Mapping[str, Any], fields: Mapping[str, str]) -> Mapping[str, Any]:
         """What the record has of our fields: those that are not in it cannot be compared."""
-        places = fields or {name: name for name in self.endpoint.fields} or {name: name for name in record}
+        own = (*self.endpoint.fields, *self.endpoint.parents) if self.endpoint.fields else record
+        places = fields or {name: name for name in own}
         found = {name: record[place] if place in record else find(record, place) for name, place in places.items()}
         return {name: to_json(value) for name, value in found.items() if value is not MISSING}
 

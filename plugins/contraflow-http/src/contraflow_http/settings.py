@@ -22,7 +22,7 @@ from contraflow_http.checks import (
 from contraflow_http.errors import Outcome
 from contraflow_http.reading_settings import Fetch, Find, Listing, Read
 from contraflow_http.template import is_of_the_item, parse_path
-from contraflow_http.values import Decimals
+from contraflow_http.values import Decimals, ParentIds
 
 _SECRET = {"secret": True}
 
@@ -200,6 +200,8 @@ class Endpoint:
     batch: Batch | None = None
     fields: dict[str, str] = attrs.field(factory=dict)
     """Payload field: entity attribute, dotted through relations. Default: every column under its own name."""
+    parents: dict[str, str] = attrs.field(factory=dict)
+    """Payload field: one of the step's references, beside ``fields``. It holds the parent's remote id, or null."""
     wrap: str | None = None
     """The name under which the payload is sent. Default: the payload is the body."""
     id: str | None = attrs.field(default=None, validator=check_place)
@@ -225,6 +227,8 @@ class Endpoint:
             raise ValueError(
                 "update: only_changed needs method: PATCH; another method replaces the fields that are left out"
             )
+        if twice := sorted(self.fields.keys() & self.parents.keys()):
+            raise ValueError(f"endpoint: '{twice[0]}' is in fields and in parents; leave it out of one of them")
         if self.upsert and (self.create or self.update):
             raise ValueError("endpoint: upsert stands instead of create and update; found both")
         if not (self.upsert or self.create or self.update or self.delete or self.sends_records):
@@ -283,6 +287,8 @@ class Settings:
     """The batch of every endpoint that has none of its own (``form: requests``)."""
     decimals: Decimals = "text"
     """How decimals are sent: ``text``, exactly, or ``number``."""
+    parent_ids: ParentIds = "text"
+    """How the remote ids of parents are sent: ``text``, or ``number`` where they are whole numbers."""
     ca_file: str | None = None
     """A file with the certificate authorities to trust, instead of the usual ones. Verification cannot be switched off."""
     max_answer: int = attrs.field(default=16 * 1024 * 1024, validator=attrs.validators.ge(1024))

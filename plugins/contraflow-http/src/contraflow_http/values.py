@@ -16,6 +16,9 @@ from contraflow_hookspecs import ItemError
 Decimals = Literal["text", "number"]
 """How a ``Decimal`` travels: as text, exactly, or as a JSON number, rounded to a float where it is not whole."""
 
+ParentIds = Literal["text", "number"]
+"""How the remote id of a parent travels: as text, or as a JSON number where it is a whole number."""
+
 _MAX_DEPTH = 64
 
 _MAX_BITS = 8192
