@@ -167,6 +167,15 @@ def test_a_missing_driver_names_the_extra(monkeypatch):
             {"tables": {"t": {"table": "t", "key": {"id": 1}, "columns": {"id": "Id"}}}},
             "columns.id: the column is in key",
         ),
+        (
+            {"tables": {"t": {"table": "t", "key": {"id": 1}, "parents": {"id": "owner"}}}},
+            "parents.id: the column is in key: already",
+        ),
+        (
+            {"tables": {"t": {"table": "t", "columns": {"a": "A"}, "parents": {"a": "owner"}}}},
+            "parents.a: the column is in columns: already",
+        ),
+        ({"tables": {"t": {"table": "t", "parents": {"a": " "}}}}, "parents.a: expected the name of one of the step's"),
         ({"tables": {"t": {"table": "t", "keys": {"id": 1}}}}, "keys"),
         ({"lock_timeout": 0}, "lock_timeout"),
     ],

@@ -24,11 +24,12 @@ from contraflow_hookspecs import (
 from contraflow_sql.confirm import confirm_chunk
 from contraflow_sql.connection import connect, driver_errors, label
 from contraflow_sql.faults import raise_fault
+from contraflow_sql.parents import unknown_references
 from contraflow_sql.payload import build_payload
 from contraflow_sql.putting_away import archive_chunk, forget_chunk
 from contraflow_sql.reading import fetch_rows, find_rows, list_rows
 from contraflow_sql.settings import Mode, SqlSettings, TableSettings
-from contraflow_sql.target import Database, Target, choose_target, open_database
+from contraflow_sql.target import Database, Target, open_database, target_name
 from contraflow_sql.writer import write_chunk
 
 __all__ = ["Database", "Mode", "SqlSettings", "TableSettings", "Target", "capabilities", "open_database"]
@@ -87,16 +88,17 @@ def describe_parameters(parameters: Mapping[str, Any]) -> Mapping[str, str]:
 
 @hookimpl
 def check_step(context: StepContext) -> Sequence[str]:
-    """Whether the step names one of the tables, and that says how to do what the step's parameters ask for; the tables
-    themselves are checked when the database is opened."""
+    """Whether the step names one of the tables, that says how to do what the step's parameters ask for, and names only
+    references that the step has; the tables themselves are checked when the database is opened."""
     if not isinstance(context.settings, SqlSettings):
         return [_FOREIGN.format(context.step, context.integration)]
     try:
-        table = choose_target(context.settings.tables, context)
+        chosen = target_name(context.settings.tables, context)
     except SystemicError as error:
         return [str(error)]
+    table = context.settings.tables[chosen]
     given = context.parameters
-    lacking = []
+    lacking = list(unknown_references(chosen, table, given))
     if table.find is None and str(given.get("adopt")).lower() in ("true", "1"):
         lacking.append("'adopt' needs to look for rows, and the table's settings have no 'find'")
     if table.find is None and given.get("relink"):

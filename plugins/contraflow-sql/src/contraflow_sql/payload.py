@@ -1,4 +1,4 @@
-"""The processor stage: an entity's attributes as the values of the target's columns."""
+"""The processor stage: an entity's attributes, and its parents' remote ids, as the values of the target's columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contraflow_hookspecs import Item, ItemError, SystemicError
+from contraflow_sql.parents import parent_columns
 from contraflow_sql.settings import position
 from contraflow_sql.target import Target, is_generated, near
 from contraflow_sql.values import UnfitError, fit
@@ -18,7 +19,8 @@ def build_payload(item: Item, target: Target, backend: str) -> dict[str, Any]:
         ItemError: A value does not fit its column (code ``data``).
         SystemicError: The entity has no such attribute, or its key no such position: the settings do not match it.
     """
-    return {column: _fit(value, column, target, backend) for column, value in _values(item, target).items()}
+    payload = {column: _fit(value, column, target, backend) for column, value in _values(item, target).items()}
+    return payload | parent_columns(item, target, backend) if target.parents else payload
 
 
 def _values(item: Item, target: Target) -> dict[str, Any]:
@@ -27,7 +29,8 @@ def _values(item: Item, target: Target) -> dict[str, Any]:
         return values | {column: attribute(item, path, target) for column, path in target.columns.items()}
     data = item.data
     for column in target.table.columns:
-        if column.name in data and column.name not in values and not is_generated(column):
+        taken = column.name in values or column.name in target.parents
+        if column.name in data and not taken and not is_generated(column):
             values[column.name] = data[column.name]
     return values
 

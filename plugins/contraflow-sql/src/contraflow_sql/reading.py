@@ -160,7 +160,9 @@ def _value(value: Any, column: sa.Column[Any], backend: str) -> Any:
 def _is_ours(column: sa.Column[Any], target: Target, with_key: bool) -> bool:
     if column.name in target.key:
         return with_key
-    return not is_generated(column) if target.columns is None else column.name in target.columns
+    if target.columns is None:
+        return not is_generated(column)
+    return column.name in target.columns or column.name in target.parents
 
 
 def _is_rounded(column: sa.Column[Any]) -> bool:

@@ -65,6 +65,14 @@ def _columns(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[str,
         _name(instance, attribute, source)
 
 
+def _parents(instance: Any, attribute: attrs.Attribute[Any], value: Mapping[str, str]) -> None:
+    """A mapping from target columns to references."""
+    for column, reference in value.items():
+        _name(instance, attribute, column)
+        if not reference.strip():
+            raise ValueError(f"parents.{column}: expected the name of one of the step's references, found none")
+
+
 def _names(instance: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...] | None) -> None:
     """The columns of a natural key."""
     if value is not None and not value:
@@ -99,6 +107,8 @@ class TableSettings:
     ``None``: the columns of the target's primary key, each from the attribute of its name."""
     columns: Mapping[str, str] | None = attrs.field(default=None, validator=_columns)
     """Target column -> attribute of the entity (dotted). ``None``: all columns that both have."""
+    parents: Mapping[str, str] = attrs.field(factory=dict, validator=_parents)
+    """Target column -> one of the step's references, beside ``columns``. It holds the parent's remote id, or NULL."""
     mode: Mode = Mode.UPSERT
     """``upsert``, ``create`` or ``update``."""
     only_changed: bool = False
@@ -116,6 +126,9 @@ class TableSettings:
         twice = sorted(set(self.key or ()) & set(self.columns or ()))
         if twice:
             raise ValueError(f"columns.{twice[0]}: the column is in key: already; leave it out of columns:")
+        for part in ("key", "columns"):
+            if twice := sorted(set(getattr(self, part) or ()) & set(self.parents)):
+                raise ValueError(f"parents.{twice[0]}: the column is in {part}: already; leave it out of one of them")
 
 
 def _url(_instance: Any, _attribute: attrs.Attribute[Any], value: str) -> None:

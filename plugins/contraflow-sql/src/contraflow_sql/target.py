@@ -35,6 +35,8 @@ class Target:
     columns: Mapping[str, str] | None
     """Target column -> attribute, or ``None`` for all that both have."""
     mode: Mode
+    parents: Mapping[str, str] = attrs.field(factory=dict)
+    """Target column -> reference of the step."""
     only_changed: bool = False
     """Whether an update sets only the columns that differ."""
     find: tuple[str, ...] | None = None
@@ -67,6 +69,15 @@ class Database:
 
 
 def choose_target(targets: Mapping[str, _T], context: StepContext) -> _T:
+    """The table that :func:`target_name` names.
+
+    Raises:
+        SystemicError: There is none.
+    """
+    return targets[target_name(targets, context)]
+
+
+def target_name(targets: Mapping[str, Any], context: StepContext) -> str:
     """Choose by the parameter ``target``, else the step's entity, else the step's name, else take the only one.
 
     Raises:
@@ -75,13 +86,13 @@ def choose_target(targets: Mapping[str, _T], context: StepContext) -> _T:
     asked = context.parameters.get("target")
     if asked is not None:
         if asked in targets:
-            return targets[asked]
+            return str(asked)
         raise SystemicError(f"parameter target: no '{asked}' under tables:{near(str(asked), targets)}")
     for name in (str(context.parameters.get("entity", "")), context.step):
         if name in targets:
-            return targets[name]
+            return name
     if len(targets) == 1:
-        return next(iter(targets.values()))
+        return next(iter(targets))
     raise SystemicError(
         f"step '{context.step}': which table? Neither its entity nor its name is under tables:; "
         f"give the parameter target, one of {', '.join(sorted(targets))}"
@@ -143,17 +154,19 @@ def _target(
         raise SystemicError(
             f"tables.{name}: table '{table.name}' has no primary key; say under key: what tells its rows"
         )
-    for part, names in (("key", key), ("columns", wanted.columns or {})):
+    for part, names in (("key", key), ("columns", wanted.columns or {}), ("parents", wanted.parents)):
         _check_columns(f"tables.{name}.{part}", names, table, writable=wanted.mode is not Mode.UPDATE or part != "key")
+    _check_not_key(f"tables.{name}.parents", wanted.parents, key, table)
     _check_unique(f"tables.{name}.key", set(key), table, inspector)
     if wanted.columns is not None and wanted.mode is not Mode.UPDATE:
-        _check_required(f"tables.{name}.columns", {*key, *wanted.columns}, table)
+        _check_required(f"tables.{name}.columns", {*key, *wanted.columns, *wanted.parents}, table)
     _check_columns(f"tables.{name}.find", wanted.find or (), table, writable=False)
-    unmapped = (
-        [] if wanted.columns is None else [each for each in wanted.find or () if each not in {*key, *wanted.columns}]
-    )
+    filled = None if wanted.columns is None else {*key, *wanted.columns, *wanted.parents}
+    unmapped = [] if filled is None else [each for each in wanted.find or () if each not in filled]
     if unmapped:
-        raise SystemicError(f"tables.{name}.find: column '{unmapped[0]}' is neither in key: nor in columns:")
+        raise SystemicError(
+            f"tables.{name}.find: column '{unmapped[0]}' is neither in key: nor in columns: nor in parents:"
+        )
     for part in ("archive", "forget"):
         _check_constants(f"tables.{name}.{part}", getattr(wanted, part) or {}, key, table, connection.dialect.name)
     return Target(
@@ -161,6 +174,7 @@ def _target(
         table=table,
         key=key,
         columns=wanted.columns,
+        parents=wanted.parents,
         mode=wanted.mode,
         only_changed=wanted.only_changed,
         find=wanted.find,
@@ -191,12 +205,18 @@ def _check_columns(path: str, names: Iterable[str], table: sa.Table, *, writable
             raise SystemicError(f"{path}: column '{name}' of table '{table.name}' is generated and cannot be written")
 
 
-def _check_constants(path: str, values: Mapping[str, Any], key: Iterable[str], table: sa.Table, backend: str) -> None:
-    _check_columns(path, values, table, writable=True)
-    for name, value in values.items():
-        column = table.columns[name]
+def _check_not_key(path: str, names: Iterable[str], key: Iterable[str], table: sa.Table) -> None:
+    """What may change cannot tell a row: the old row would stay."""
+    for name in names:
         if name in key:
             raise SystemicError(f"{path}: column '{name}' of table '{table.name}' is in the key, which tells the row")
+
+
+def _check_constants(path: str, values: Mapping[str, Any], key: Iterable[str], table: sa.Table, backend: str) -> None:
+    _check_columns(path, values, table, writable=True)
+    _check_not_key(path, values, key, table)
+    for name, value in values.items():
+        column = table.columns[name]
         if value is None and not column.nullable:
             raise SystemicError(f"{path}: column '{name}' of table '{table.name}' must not be null; give it a value")
         try:
