@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import attrs
 import pytest
+import yaml
 
 import contraflow_http
 from contraflow_hookspecs import Change, Idempotency, Operation, Rejected, RemoteItem, Written
@@ -30,10 +31,11 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
                 Idempotency.UPSERT,
                 Idempotency.UPSERT,
                 Idempotency.NONE,
+                Idempotency.NONE,
                 Idempotency.UPSERT,
                 Idempotency.NONE,
             ],
-            [None, 25, 500, 100, None, None],
+            [None, 25, 500, 100, None, None, None],
             strict=True,
         )
     ],
@@ -102,6 +104,25 @@ def test_the_example_that_finds_archives_and_forgets_does(remote, connect, reply
         "POST /v1/customers/7/anonymize",
     ]
     assert [received.body for received in remote.received] == [b"", b'{"active":false}', b""]
+
+
+def test_the_example_that_sends_the_ids_of_parents_does(contraflow_project, remote, reply):
+    (example,) = [yaml.safe_load(text) for text in EXAMPLES if "parents:" in text]
+    (jobs,) = re.findall(r"^```\n(crm_export:.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    contraflow_project.source.fill("customer", {"no": 1, "name": "Ana"})
+    contraflow_project.source.fill("order", {"order_no": 5, "customer_no": 1, "agent_no": 2})
+    contraflow_project.connect(contraflow_http, name="http", settings={**example, "url": f"{remote.url}/v1"})
+    contraflow_project.define({"http": yaml.safe_load(jobs)["crm_export"]})
+    remote.script(*(reply(200, {"id": number}) for number in (71, 72, 73, 72)))
+    contraflow_project.run()
+    contraflow_project.source.fill("customer", {"no": 2, "name": "Bo"})
+    contraflow_project.run()
+    assert [(path, received.json) for path, received in zip(remote.paths, remote.received, strict=True)] == [
+        ("POST /v1/customers", {"no": 1, "name": "Ana"}),
+        ("POST /v1/customers/71/orders", {"number": 5, "customer_id": 71, "agent_id": None}),
+        ("POST /v1/customers", {"no": 2, "name": "Bo"}),
+        ("PATCH /v1/orders/72", {"number": 5, "customer_id": 71, "agent_id": 73}),
+    ]
 
 
 def test_every_outcome_is_described():

@@ -15,9 +15,11 @@ from contraflow_sql import Mode, SqlSettings
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
 def example() -> dict:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    return yaml.safe_load(blocks[0])["integrations"]["warehouse"]["settings"]
+    return yaml.safe_load(BLOCKS[0])["integrations"]["warehouse"]["settings"]
 
 
 def test_the_example_is_structured():
@@ -60,6 +62,31 @@ def test_a_member_of_the_example_is_found_put_away_and_forgotten(warehouse):
     assert [(no, mail, name, bool(active)) for no, mail, name, active in warehouse.rows(members)] == [
         (9, None, "Forgotten", False)
     ]
+
+
+def test_the_example_that_keeps_the_ids_of_parents_does(contraflow_project, sqlite):
+    sqlite.execute(
+        "CREATE TABLE contacts (contact_no INTEGER PRIMARY KEY, email TEXT)",
+        "CREATE TABLE deals (deal_no INTEGER PRIMARY KEY, total INTEGER, contact_no INTEGER, agent_no INTEGER)",
+        "INSERT INTO contacts VALUES (90, 'ana@x')",
+    )
+    (settings, jobs) = (yaml.safe_load(text) for text in BLOCKS if "parents:" in text or "references:" in text)
+    source = contraflow_project.source
+    source.fill("customer", {"id": 1, "email": "ana@x"})
+    source.fill("order", {"id": 5, "total": 10, "customer_id": 1, "agent_id": 2})
+    tables = settings["integrations"]["warehouse"]["settings"]["tables"]
+    contraflow_project.connect(contraflow_sql, name="sql", settings={"url": sqlite.url, "tables": tables})
+    contraflow_project.define({"sql": jobs["warehouse_export"]})
+    contraflow_project.run()
+    assert rows_of_deals(sqlite) == [(5, 10, 90, None)]
+    source.fill("customer", {"id": 2, "email": "bo@x"})
+    contraflow_project.run()
+    assert rows_of_deals(sqlite) == [(5, 10, 90, 2)]
+
+
+def rows_of_deals(warehouse) -> list:
+    with warehouse.engine.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql("SELECT * FROM deals")]
 
 
 def test_every_setting_is_in_the_tables():
