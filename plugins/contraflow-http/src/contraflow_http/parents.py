@@ -18,7 +18,7 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 def parent_fields(item: Item, endpoint: Endpoint, parent_ids: ParentIds) -> dict[str, str | int | None]:
     """Payload field: the parent's remote id, or ``None`` where the item has no parent, or none that is there yet.
 
-    A field that were left out instead would keep at the remote the id of a parent that the item no longer has.
+    Left out instead, the field would keep at the remote the id of a parent that the item no longer has.
     """
     return {field: _sent(item.parents.get(name), parent_ids) for field, name in endpoint.parents.items()}
 

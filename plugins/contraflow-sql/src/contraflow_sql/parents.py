@@ -16,7 +16,7 @@ from contraflow_sql.values import UnfitError
 def parent_columns(item: Item, target: Target, backend: str) -> dict[str, Any]:
     """Target column -> the parent's remote id, or ``None`` where the item has no parent, or none that is there yet.
 
-    A column that were left out instead would keep in the row the id of a parent that the item no longer has.
+    Left out instead, the column would keep in the row the id of a parent that the item no longer has.
 
     Raises:
         ItemError: The remote id does not fit the column (code ``data``).
