@@ -171,6 +171,46 @@ def test_empty_is_what_holds_nothing_whatever_its_type(shop, value) -> None:
     assert "field 'email' emptied: 2 (1, 3), 2 more" in shop.sync().exit_description
 
 
+_MISSPELT = (
+    "guards.emptied limits the field 'emial', which no payload of this run has "
+    "(did you mean 'email'?): it guards nothing"
+)
+
+
+def test_a_guarded_field_that_no_payload_has_is_named_with_what_may_be_meant(shop) -> None:
+    shop.parameters = {"guards": {"emptied": {"emial": 0, "name": 0}}}
+    with shop.project() as project, project.plan("acme") as plan:
+        assert plan.steps[0].note == _MISSPELT
+    assert shop.sync().notes == (_MISSPELT,)
+    with shop.project() as project:
+        (latest,) = project.executions()
+    assert latest.notes == (_MISSPELT,)
+
+
+def test_a_guarded_field_that_is_nowhere_near_is_named_too(shop) -> None:
+    shop.parameters = {"guards": {"emptied": {"vat": 0}}}
+    (note,) = shop.sync().notes
+    assert note == "guards.emptied limits the field 'vat', which no payload of this run has: it guards nothing"
+
+
+def test_a_guarded_field_that_vanishes_from_all_payloads_is_counted_and_not_called_misspelt(shop) -> None:
+    shop.sync()
+    shop.remote.process = lambda item, _: {"id": item.key[0], "name": item.data["name"]}
+    shop.parameters = {"guards": {"emptied": {"email": "100%"}}}
+    execution = shop.sync()
+    assert (execution.status, execution.notes) == (BatchStatus.COMPLETED, ())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_of_guarded_fields_nothing_is_said_by_a_run_that_saw_no_payload_or_not_all(shop, whole) -> None:
+    shop.parameters = {"guards": {"emptied": {"emial": 0}}}
+    if whole:
+        shop.sql("DELETE FROM customer")
+    else:
+        shop.reader = "entity.by_id"
+    assert shop.sync(**({} if whole else {"ids": [1]})).notes == ()
+
+
 def many(shop: Any, number: int) -> None:
     shop.sql("DELETE FROM customer")
     shop.sql("INSERT INTO customer VALUES (?, ?, NULL)", *[(each, f"c{each}") for each in range(1, number + 1)])

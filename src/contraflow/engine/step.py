@@ -13,6 +13,7 @@ from contraflow.assembly import RunnableStep, Stage
 from contraflow.contract import describe
 from contraflow.engine.children import Children
 from contraflow.engine.ending import exit_code_of, in_words, status_of
+from contraflow.engine.guarded_fields import GuardedFields
 from contraflow.engine.interpreter import set_for_streaming
 from contraflow.engine.items import ItemLoop
 from contraflow.engine.leadership import Leadership
@@ -28,7 +29,7 @@ from contraflow.engine.spool import Planned, Spool
 from contraflow.engine.status import ExitStatus
 from contraflow.engine.step_notes import StepNotes
 from contraflow.engine.stopping import StopRequest, StopRequestedError
-from contraflow.engine.vanished import FullComparison
+from contraflow.engine.vanished import FullComparison, reads_everything
 from contraflow.errors import HookContractError
 from contraflow.ledger import Ledger, StepRecord
 from contraflow.options import StepOptions
@@ -314,10 +315,11 @@ class StepRun:
         if not limits.need_rehearsal(reader.plugin):
             return None
         self.context.logger.info("%s: looking at everything first, because of its guards", self.context.step)
+        guarded = GuardedFields(self.options.guards.emptied_fields if reads_everything(self.context) else ())
         with Spool() as spool:
             Rehearsal(
                 reader=reader,
-                processor=processor,
+                processor=guarded.watch(processor),
                 options=self.options,
                 promise=promise_of(self.capabilities, self.options.in_doubt),
                 can_delete=self.capabilities.delete,
@@ -332,6 +334,7 @@ class StepRun:
                 plan=self.plan,
                 parents=parents,
             ).run(spool)
+            self.notes = (*self.notes, *map(self.redact, guarded.notes([name for name, _ in spool.emptied()])))
             limits.check(spool)
             return spool.count("delete")
 

@@ -16,6 +16,7 @@ import attrs
 
 from contraflow.engine.changes import from_cursor
 from contraflow.engine.children import Children
+from contraflow.engine.guarded_fields import GuardedFields
 from contraflow.engine.limits import Limits
 from contraflow.engine.parents import Parents
 from contraflow.engine.promise import promise_of
@@ -24,6 +25,7 @@ from contraflow.engine.request import RunRequest
 from contraflow.engine.spool import CHANGES, Spool
 from contraflow.engine.step_request import StepRequest
 from contraflow.engine.stopping import StopRequest
+from contraflow.engine.vanished import reads_everything
 from contraflow.ledger import Ledger, open_ledger
 from contraflow.plans.plan import Plan, StepPlan
 from contraflow.preparing import PreparedRun, prepare
@@ -148,9 +150,10 @@ class _Planner:
             dry_run=True,
         )
         stream_id = _NO_STREAM if stream is None else stream.id
+        guarded = GuardedFields(request.options.guards.emptied_fields if reads_everything(context) else ())
         counts = Rehearsal(
             reader=step.reader,
-            processor=step.processor,
+            processor=guarded.watch(step.processor),
             options=request.options,
             promise=promise_of(job.capabilities, request.options.in_doubt),
             can_delete=job.capabilities.delete,
@@ -169,12 +172,14 @@ class _Planner:
         ).run(spool)
         limits = Limits(guards=request.options.guards, context=context, ledger=self._ledger, stream_id=stream_id)
         verdict = limits.verdict(spool)
+        notes = guarded.notes([name for name, _ in spool.emptied()])
         return StepPlan(
             step=step.key,
             counts=_counts(counts, spool),
             guard=None if verdict is None else verdict.words,
             # Of a ledger that is still to be made nobody knows the id.
             approval=None if verdict is None or self._is_first else verdict.digest,
+            note=self._project.redact("; ".join(notes)) or None,
             spool=spool,
         )
 

@@ -47,7 +47,7 @@ class StepPlan:
     approval: str | None = None
     """The digest that would release it."""
     note: str | None = None
-    """Why there is nothing to see."""
+    """Why there is nothing to see, or what else people should know."""
     spool: Spool = attrs.field(repr=False, eq=False)
 
     @property
