@@ -397,7 +397,7 @@ def test_a_plan_for_kinto_is_applied_as_it_was_seen_and_what_is_stale_is_left_ou
         approved = expected_records(shop, "customers")
         edit(shop, "UPDATE customer SET phone = '+1 666' WHERE id IN (5, 7)")
         edit(shop, "INSERT INTO customer (id, first_name, last_name, email) VALUES (61, 'Bob', 'M', 'b@m.example')")
-        done = json.loads(type_in(stage, "apply", str(plan), "--json"))
+        done = json.loads(type_in(stage, "apply", str(plan), "--json", code=11))
         assert done["counts"] == {"read": 4, "written": 3, "created": 1, "updated": 2, "stale": 1}
         assert done["steps"][0]["errors"] == ["5: stale: its content has changed since"]
         assert bucket.records("customers") == {**approved, "5": first["5"]}
@@ -419,9 +419,9 @@ def command(stage: story.Stage, *arguments: str) -> dict[str, Any]:
     }
 
 
-def type_in(stage: story.Stage, *arguments: str) -> str:
+def type_in(stage: story.Stage, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(**command(stage, *arguments))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 

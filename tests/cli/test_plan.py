@@ -73,9 +73,9 @@ def test_a_plan_is_saved_and_applied_and_what_is_stale_is_named(project: Any) ->
     assert (saved["file"], saved["left_out"]) == ("plan.json", 0)
     project.sql("UPDATE customer SET name = 'Cyd' WHERE id = 3; INSERT INTO customer VALUES (4, 'Di', NULL)")
     result = project.run("apply", "plan.json")
-    assert result.exit_code == 0
+    assert result.exit_code == 11
     assert "3: stale: its content has changed since" in result.stdout
-    assert "1 stale: changed since the plan was made, and left out. Plan again." in result.stdout
+    assert "Exit code 11: done, but what has changed since the plan was made was left out: plan again." in result.stdout
     assert set(project.remote) == {"1", "2", "A/1", "A/2", "B/1"}
     again = project.run("apply", "plan.json")
     assert again.exit_code == 2
@@ -83,6 +83,26 @@ def test_a_plan_is_saved_and_applied_and_what_is_stale_is_named(project: Any) ->
     assert project.json("apply", "plan.json", code=2)["exit"] == 2
     executions = project.json("status")["executions"]
     assert len(executions) == 1
+
+
+def test_a_plan_of_which_nothing_is_stale_ends_with_0(project: Any) -> None:
+    project.run("plan", "acme", "--out", "plan.json")
+    assert project.json("apply", "plan.json")["exit"] == 0
+
+
+def test_what_is_not_read_any_more_is_left_out_of_a_plan_too(project: Any) -> None:
+    project.run("plan", "acme", "--out", "plan.json")
+    project.sql("DELETE FROM customer WHERE id = 3")
+    result = project.run("apply", "plan.json")
+    assert "3: stale: it is not read any more" in result.stdout
+    assert result.exit_code == 11
+
+
+def test_json_tells_of_the_exit_code_of_a_stale_plan(project: Any) -> None:
+    project.run("plan", "acme", "--out", "plan.json")
+    project.sql("UPDATE customer SET name = 'Cyd' WHERE id = 3")
+    ended = project.json("apply", "plan.json", code=11)
+    assert (ended["exit"], ended["counts"]["stale"]) == (11, 1)
 
 
 def test_the_file_holds_values_only_on_demand(project: Any) -> None:

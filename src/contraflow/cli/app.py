@@ -156,7 +156,8 @@ def app(state: State, project: str, debug: bool) -> None:
     Every command has --help, and --json for programs. Exit codes: 0 done; 1 failed; 2 usage or configuration, nothing was
     started; 3 done, but some items were rejected; 4 some items are in doubt; 5 the job runs elsewhere; 6 ledger;
     7 stopped by a guard; 8 done, but some items wait for a decision; 9 the remote has drifted; 10 something
-    to do (plan --exit-code); 70 internal; 75 try again later; 130 interrupted; 143 stopped.
+    to do (plan --exit-code); 11 done, but what had changed since was left out (apply); 70 internal; 75 try again
+    later; 130 interrupted; 143 stopped.
     """
     state.project, state.debug = project, debug
     level = os.environ.get("CONTRAFLOW_LOG", "DEBUG" if debug else "WARNING").upper()

@@ -18,6 +18,7 @@ GUARDED = 7
 CONFLICTS = 8
 DRIFTED = 9
 CHANGES = 10
+STALE = 11
 INTERNAL = 70
 LATER = 75
 INTERRUPTED = 130
@@ -35,6 +36,7 @@ MEANINGS: Mapping[int, str] = {
     CONFLICTS: "done, but records changed at the remote wait for a decision: see `contraflow conflicts`",
     DRIFTED: "the remote differs from what it last confirmed: see `contraflow drift --repair`",
     CHANGES: "of `plan --exit-code`: there is something to do",
+    STALE: "done, but what has changed since the plan was made was left out: plan again",
     INTERNAL: "an error in contraflow itself",
     LATER: "the remote was not available, or deferred items; run again later",
     INTERRUPTED: "interrupted by Ctrl-C; the next run goes on where this one stopped",
@@ -42,12 +44,13 @@ MEANINGS: Mapping[int, str] = {
 }
 
 
-def exit_code(execution: JobExecution, *, doubts: bool = False) -> int:
+def exit_code(execution: JobExecution, *, doubts: bool = False, planned: bool = False) -> int:
     """The exit code that an execution earns.
 
     Args:
         execution: How it ended.
         doubts: Whether the ledger holds items of the job that are in doubt, since this run or an earlier one.
+        planned: Whether it carried out a plan: then what was not there to be read was left out, too.
     """
     if execution.status is BatchStatus.STOPPED:
         return INTERRUPTED if execution.exit_description.startswith("interrupted") else TERMINATED
@@ -71,4 +74,7 @@ def exit_code(execution: JobExecution, *, doubts: bool = False) -> int:
         return REJECTED
     if counts.get("conflict"):
         return CONFLICTS
+    # Before what was put off: a plan is applied once, and a new one has that, too.
+    if counts.get("stale") or (planned and counts.get("missing")):
+        return STALE
     return LATER if counts.get("deferred") else OK

@@ -104,11 +104,11 @@ class Ended:
     code: int
 
     @classmethod
-    def of(cls, project: Project, execution: JobExecution) -> Ended:
-        """Work it out."""
+    def of(cls, project: Project, execution: JobExecution, *, planned: bool = False) -> Ended:
+        """Work it out; of a run that carried out a plan, if it was ``planned``."""
         job = project.assemble(project.integration(execution.integration), execution.job)
         doubts = project.has_doubts(execution.integration, execution.job)
-        return cls(execution, project.promise(job), exit_code(execution, doubts=doubts))
+        return cls(execution, project.promise(job), exit_code(execution, doubts=doubts, planned=planned))
 
     @property
     def summary(self) -> dict[str, Any]:

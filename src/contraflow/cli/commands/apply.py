@@ -12,7 +12,6 @@ from contraflow.cli.options import approve_option, json_option
 from contraflow.cli.output import print_json
 from contraflow.cli.runs import Ended, in_order, progress
 from contraflow.cli.state import State, load_project
-from contraflow.escaping import one_line
 
 _AGE = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -36,17 +35,14 @@ def command(state: State, plan: str, max_age: timedelta, approvals: tuple[str, .
     """Carry out PLAN, a file that `contraflow plan --out` wrote: exactly what it says, and nothing else.
 
     Each item of the plan is read and compared again. One that is no longer as the plan saw it, since the source or the
-    ledger has changed, is left out, counted as stale, and named. A plan is applied once; if that is interrupted, the same
-    command goes on with it.
+    ledger has changed, is left out, counted as stale, and named; the exit code is 11 then. A plan is applied once; if that
+    is interrupted, the same command goes on with it.
     """
     with load_project(state) as project, progress(project, as_json), in_order() as stop:
         execution = project.apply(plan, max_age=max_age, approve=approvals, wait=wait, stop=stop)
-        ended = Ended.of(project, execution)
+        ended = Ended.of(project, execution, planned=True)
     if as_json:
         print_json(ended.summary)
     else:
         ended.print()
-        stale = sum(step.counts.get("stale", 0) for step in execution.steps)
-        if stale:
-            click.echo(one_line(f"{stale:,} stale: changed since the plan was made, and left out. Plan again."))
     sys.exit(ended.code)
