@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from contraflow.drift import Drift
-from contraflow.errors import ConfigError
-from contraflow_hookspecs import PermanentError, RemoteItem, StepContext, hookimpl
+from contraflow.errors import ConfigError, HookContractError
+from contraflow_hookspecs import PermanentError, RemoteItem, StepContext, TransientError, hookimpl
 
 
 @pytest.fixture
@@ -160,6 +160,15 @@ def test_before_the_first_run_there_is_nothing_to_compare(shop):
     (shop.directory / "ledger.db").unlink()
     (step,) = drift(shop).steps
     assert (step.compared, step.note) == (0, "nothing was sent yet")
+
+
+def test_a_pause_that_is_none_is_named_as_the_broken_contract_it_is(shop):
+    def fetch(items: Any) -> Any:
+        raise TransientError("busy", retry_after="10")
+
+    shop.remote.fetch = fetch
+    with pytest.raises(HookContractError, match="TransientError with a retry_after of type str"):
+        drift(shop)
 
 
 def test_what_cannot_be_read_at_all_is_refused(shop):

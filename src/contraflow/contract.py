@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 from contraflow.errors import PluginError, near_match
@@ -35,6 +36,19 @@ def describe(value: object) -> str:
     if inspect.isgenerator(value):
         return "a generator (did the hook `yield`?)"
     return f"an object of type {type(value).__qualname__}"
+
+
+def flaw_of_pause(told: object, seconds: object) -> tuple[str, str] | None:
+    """What is wrong with a pause that a connector asks for, and what was expected; ``None`` if nothing is.
+
+    Args:
+        told: The result or the error that asks for it.
+        seconds: Its ``retry_after``, which nobody has looked at yet.
+    """
+    if seconds is None or (isinstance(seconds, int | float) and not math.isnan(seconds)):
+        return None
+    found = str(seconds) if isinstance(seconds, float) else f"type {type(seconds).__name__}"
+    return f"{type(told).__name__} with a retry_after of {found}", "seconds, or None"
 
 
 def check_implementation(plugin: str, hook: str, function: Any, *, wrapper: bool) -> None:

@@ -91,6 +91,18 @@ def test_an_answer_that_is_none_stops_the_run_before_anything_is_sent(filled: An
     assert filled.remote.calls == []
 
 
+def test_a_pause_that_is_none_is_named_as_the_broken_contract_it_is(filled: Any) -> None:
+    def fails(items: Any) -> Any:
+        raise TransientError("busy", retry_after="10")  # type: ignore[arg-type]
+
+    filled.remote.find = fails
+    execution = filled.sync()
+    assert (execution.status, execution.exit_code) == (BatchStatus.FAILED, "FAILED")
+    said = "find_items: found TransientError with a retry_after of type str; expected seconds, or None"
+    assert said in execution.exit_description
+    assert filled.remote.calls == []
+
+
 def test_a_found_record_that_was_never_updated_is_not_ours_to_remove(filled: Any) -> None:
     from contraflow_hookspecs import Rejected
 

@@ -385,6 +385,21 @@ def test_an_answer_that_is_none(shop, answer, said):
     assert shop.remote.calls == []
 
 
+@pytest.mark.parametrize(("pause", "said"), [("10", "type str"), (float("nan"), "nan")])
+def test_a_pause_that_is_none_is_named_as_the_broken_contract_it_is(shop, pause, said):
+    def fetch(items: Sequence[Change]) -> Any:
+        raise TransientError("busy", retry_after=pause)
+
+    shop.parameters["conflicts"] = "remote"
+    shop.remote.fetch = fetch
+    change(shop, name="Anna")
+    execution = shop.sync()
+    assert execution.exit_code == "FAILED"
+    told = f"fetch_items: found TransientError with a retry_after of {said}; expected seconds, or None"
+    assert told in execution.exit_description
+    assert shop.remote.calls == []
+
+
 def test_force_sends_all_the_same_and_overwrites_no_more(shop):
     shop.parameters["conflicts"] = "remote"
     edit(shop, email="theirs")

@@ -41,7 +41,7 @@ class AdoptionPass:
         if not unknown:
             return
         changes = [each.change for each in unknown]
-        found = self._by_key(self.finder.ask(changes), {change.key for change in changes})
+        found = self._by_key(self.finder.ask(changes, "find_items"), {change.key for change in changes})
         takers: dict[str, list[Key]] = {}
         for key, records in found.items():
             for record in records:

@@ -6,14 +6,13 @@ whole call in doubt, since the remote may have carried it out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.contract import describe
+from contraflow.contract import describe, flaw_of_pause
 from contraflow.errors import HookContractError
 from contraflow_hookspecs import (
     Change,
@@ -98,7 +97,7 @@ def _failed(changes: Sequence[Change], error: BaseException, call: Call) -> Deli
         case ItemError():
             return _one_bad(changes, error)
         case TransientError(reason=reason, retry_after=wait):
-            if (flaw := _flaw_of_pause(error, wait)) is not None:
+            if (flaw := flaw_of_pause(error, wait)) is not None:
                 deferred = _all(changes, lambda key: Deferred(key=key, reason=reason))
                 return Delivered(results=deferred, stop=HookContractError(call.stage.plugin, call.hook, *flaw))
             return Delivered(
@@ -173,14 +172,7 @@ def _flaw_of(result: Any) -> tuple[str, str] | None:
     for name in ("code", "reason"):
         if hasattr(result, name) and not isinstance(getattr(result, name), str):
             return f"{kind} with a {name} of type {type(getattr(result, name)).__name__}", "text"
-    return _flaw_of_pause(result, result.retry_after) if isinstance(result, Deferred) else None
-
-
-def _flaw_of_pause(told: object, seconds: object) -> tuple[str, str] | None:
-    if seconds is None or (isinstance(seconds, int | float) and not math.isnan(seconds)):
-        return None
-    found = str(seconds) if isinstance(seconds, float) else f"type {type(seconds).__name__}"
-    return f"{type(told).__name__} with a retry_after of {found}", "seconds, or None"
+    return flaw_of_pause(result, result.retry_after) if isinstance(result, Deferred) else None
 
 
 def _all(changes: Iterable[Change], make: Callable[[Key], WriteResult]) -> dict[Key, WriteResult]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from contraflow.assembly import Stage
-from contraflow.contract import describe
+from contraflow.contract import describe, flaw_of_pause
 from contraflow.engine.retry import Retries
 from contraflow.engine.stopping import StopRequest, StopRequestedError
 from contraflow.errors import HookContractError
@@ -57,12 +57,17 @@ class Fetcher:
         """
         return self._check(changes, self.ask(changes)) if changes else {}
 
-    def ask(self, changes: Sequence[Change]) -> Any:
+    def ask(self, changes: Sequence[Change], hook: str = "fetch_items") -> Any:
         """The hook's answer, as it is; tried again while the remote is not available.
+
+        Args:
+            changes: Of which records it is asked.
+            hook: Its name, for messages.
 
         Raises:
             StopRequestedError: Somebody asked to stop.
             ConnectorError: The remote cannot be asked.
+            HookContractError: The connector asks for a pause that is none.
         """
 
         def one_round() -> _Round:
@@ -71,6 +76,8 @@ class Fetcher:
             try:
                 return _Round(answer=self.stage.call(items=list(changes), context=self.context))
             except TransientError as error:
+                if (flaw := flaw_of_pause(error, error.retry_after)) is not None:
+                    raise HookContractError(self.stage.plugin, hook, *flaw) from error
                 return _Round(trouble=error)
 
         last = self.retries.run(one_round)
