@@ -110,6 +110,19 @@ def test_repair_goes_by_the_policy(shop, policy, email):
     assert shop.sync().counts["unchanged"] == (2 if policy == "ask" else 3)
 
 
+def test_what_was_confirmed_is_told_also_while_a_repaired_item_waits(shop):
+    """The repair makes the item due; what the remote confirmed before is known all the same."""
+    shop.parameters |= {"remember": "payload", "conflicts": "ask"}
+    shop.sync()
+    shop.remote.records[(1,)]["email"] = "theirs"
+    before = drift(shop, repair=True)
+    assert before.repairs[0].counts["conflict"] == 1
+    (item,) = drift(shop).items
+    assert item == before.items[0]
+    assert item.values_known
+    assert [(each.confirmed, each.remote) for each in item.fields] == [("ana@example.org", "theirs")]
+
+
 def test_what_somebody_removed_is_recorded_as_gone(shop):
     del shop.remote.records[(2,)]
     assert drift(shop, repair=True).repairs == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -10,8 +11,9 @@ from contraflow.drift.found import FieldDrift, ItemDrift, Kind
 from contraflow.engine.conflicts import edits_of
 from contraflow.engine.fetching import Fetcher
 from contraflow.engine.memory import Memory, previous_of
-from contraflow.errors import HookContractError
+from contraflow.errors import HookContractError, LedgerError
 from contraflow.ledger import ItemState, Ledger, decode_key
+from contraflow.payloads import decode_payload
 from contraflow_hookspecs import Change, Gone, ItemError, RemoteItem
 
 
@@ -63,7 +65,7 @@ class RemoteComparison:
         except ItemError as error:
             plugin = self.fetcher.stage.plugin
             raise HookContractError(plugin, "fetch_items", error.reason, "values as process_item gives them") from error
-        before = previous_of(state) or {}
+        before = _confirmed(state)
         return tuple(
             FieldDrift(name=name, confirmed=before.get(name), remote=edits.remote[name])
             for name in sorted(edits.changed)
@@ -80,6 +82,20 @@ class RemoteComparison:
             fields=fields,
             values_known=state.payload is not None,
         )
+
+
+def _confirmed(state: ItemState) -> Mapping[str, Any]:
+    """The values that the remote last confirmed, as far as they are kept: also of an item that was made due since.
+
+    Raises:
+        LedgerError: The ledger's row is none that contraflow wrote.
+    """
+    if state.payload is None:
+        return {}
+    try:
+        return decode_payload(state.payload)
+    except ValueError as error:
+        raise LedgerError(f"the ledger holds a row that contraflow did not write: a payload: {error}") from None
 
 
 def _change(state: ItemState) -> Change:
