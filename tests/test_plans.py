@@ -362,6 +362,84 @@ def test_composite_keys_and_force_come_through_a_file(shop) -> None:
     assert counts(execution) == {"read": 3, "written": 3, "updated": 3}
 
 
+# What waits for a decision
+
+
+def waiting(shop: Any, **parameters: Any) -> None:
+    """A customer that somebody edited at the remote, and that is gone here: the first run leaves it to a decision."""
+    shop.parameters = {"conflicts": "ask", "deletions": "delete", **parameters}
+    shop.sync()
+    shop.remote.records[(1,)]["email"] = "theirs"
+    shop.sql("DELETE FROM customer WHERE id = 1")
+    assert shop.sync().counts["conflict"] == 1
+    shop.remote.calls.clear()
+
+
+WAITS = (
+    "conflict",
+    (1,),
+    "somebody edited it at the remote, and it waits for a decision: see `contraflow conflicts show 1`; "
+    "it is removed only if that edit is undone there",
+)
+"""What a plan says of that customer."""
+
+
+def test_a_removal_that_waits_for_a_decision_is_no_deletion(editable_shop) -> None:
+    shop = editable_shop
+    waiting(shop)
+    with shop.project() as project, project.plan("acme") as plan:
+        (step,) = plan.steps
+        assert (plan.changes, step.counts) == (
+            0,
+            {"create": 0, "update": 0, "delete": 0, "unchanged": 2, "conflict": 1},
+        )
+    assert planned(shop, "create", "update", "delete", "conflict") == [WAITS]
+    assert shop.sync().counts["conflict"] == 1, "the run does as the plan says"
+    assert shop.remote.calls == []
+    shop.remote.records[(1,)]["email"] = "ana@example.org"
+    assert shop.sync().counts["deleted"] == 1, "the edit is undone"
+
+
+def test_a_removal_waits_also_if_the_conflict_began_while_the_entity_was_there(editable_shop) -> None:
+    shop = editable_shop
+    shop.parameters = {"conflicts": "ask", "deletions": "delete"}
+    shop.sync()
+    shop.remote.records[(1,)]["email"] = "theirs"
+    shop.sql("UPDATE customer SET email = 'ours' WHERE id = 1")
+    assert shop.sync().counts["conflict"] == 1
+    shop.sql("DELETE FROM customer WHERE id = 1")
+    assert planned(shop, "delete", "conflict") == [WAITS]
+    assert shop.sync().counts["conflict"] == 1
+
+
+@pytest.mark.parametrize("policy", ["local", None])
+def test_a_removal_waits_no_longer_where_the_policy_asks_nobody(editable_shop, policy) -> None:
+    shop = editable_shop
+    waiting(shop)
+    shop.parameters["conflicts"] = policy
+    assert planned(shop, "delete", "conflict") == [("delete", (1,), None)]
+    assert shop.sync().counts["deleted"] == 1
+
+
+def test_a_removal_that_somebody_decided_for_is_a_deletion(editable_shop) -> None:
+    shop = editable_shop
+    waiting(shop)
+    with shop.project() as project:
+        (conflict,) = project.ledger().conflicts()
+        project.ledger().decide_conflict(conflict, {"": "local"})
+    assert planned(shop, "delete", "conflict") == [("delete", (1,), None)]
+    assert shop.sync().counts["deleted"] == 1
+
+
+def test_a_guard_counts_what_waits_as_the_run_does(editable_shop) -> None:
+    shop = editable_shop
+    waiting(shop)
+    shop.parameters["guards"] = {"deletes": 0}
+    with shop.project() as project, project.plan("acme") as plan:
+        approval = plan.steps[0].approval
+    assert f"--approve {approval}" in shop.sync().exit_description
+
+
 # What is stale
 
 
