@@ -58,6 +58,14 @@ def test_a_connector_is_run_in_four_lines(source, connector, run_job):
     assert greeter.records == {(1,): {"text": "good day Ana"}, (2,): {"text": "good day Bo"}}
 
 
+def test_a_job_of_several_entities_shares_what_was_given_once(source, connector, run_job):
+    source.fill("customer", ANA)
+    source.fill("supplier", BO)
+    connector(Greeter(), parameters={"guards": {"deletes": 3}})
+    execution = run_job()
+    assert {step.step: step.counts["written"] for step in execution.steps} == {"customer": 1, "supplier": 1}
+
+
 def test_each_run_finds_the_ledger_of_the_one_before(source, connector, run_job):
     source.fill("customer", ANA, BO)
     connector(Greeter())

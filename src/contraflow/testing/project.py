@@ -159,10 +159,9 @@ class TemporaryProject:
         }
         if jobs:
             project["jobs"] = ["jobs.yml"]
-            (self.directory / "jobs.yml").write_text(yaml.safe_dump(jobs, sort_keys=False), encoding="utf-8")
+            (self.directory / "jobs.yml").write_text(_spelled(jobs), encoding="utf-8")
         _merge(project, self.configuration)
-        text = yaml.safe_dump(project, sort_keys=False, allow_unicode=True)
-        (self.directory / "contraflow.yaml").write_text(text, encoding="utf-8")
+        (self.directory / "contraflow.yaml").write_text(_spelled(project), encoding="utf-8")
 
     def _brought_jobs(self, plugins: Plugins) -> dict[str, JobDefinition]:
         """The jobs that connectors bring, of those whose integration has parameters for them."""
@@ -199,6 +198,18 @@ def _mapping(given: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(loaded, Mapping):
         raise TypeError(f"expected a mapping, or YAML text of one; found {type(loaded).__name__}")
     return loaded
+
+
+class _InFull(yaml.SafeDumper):
+    """Spells out what occurs twice: contraflow's files have no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Nothing is referred to."""
+        return True
+
+
+def _spelled(content: Mapping[str, Any]) -> str:
+    return yaml.dump(content, Dumper=_InFull, sort_keys=False, allow_unicode=True)
 
 
 def _merge(into: dict[str, Any], pieces: Mapping[str, Any]) -> None:
