@@ -48,11 +48,6 @@ class Rules:
         return self.fields.get(field, self.default)
 
     @property
-    def of_removal(self) -> Policy:
-        """The policy of a record that we no longer have: all of it goes, so policies of single fields do not matter."""
-        return self.fallback if self.default == "merge" else self.default
-
-    @property
     def all_local(self) -> bool:
         """Whether ours holds in any case, so that nobody has to look."""
         return {self.default, *self.fields.values()} == {"local"}

@@ -12,7 +12,7 @@ from contraflow.escaping import one_line
 from contraflow.ledger import display_key
 from contraflow.plans import Plan, PlannedItem, StepPlan
 
-_SHOWN = ("create", "update", "delete", "rejected", "held", "deferred", "conflict")
+_SHOWN = ("create", "update", "delete", "rejected", "held", "deferred")
 _ALWAYS = ("create", "update", "delete", "unchanged")
 _LONGEST = 60
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&@:$=])")

@@ -198,7 +198,7 @@ class ConflictPass:
 
     def _settle_removal(self, chunk: Chunk, intended: Intended, edits: Edits, remote: str, rules: Rules) -> None:
         """Whether a record that we no longer have, and that somebody edited at the remote, is removed there."""
-        policy = rules.of_removal
+        policy = rules.fallback if rules.default == "merge" else rules.default
         if not edits.changed or policy == "local":
             return
         del chunk.intended[intended.key_text]

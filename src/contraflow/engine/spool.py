@@ -19,7 +19,7 @@ class Planned(NamedTuple):
     key: str
     """Canonical text."""
     operation: str
-    """``create``, ``update`` or ``delete``; ``rejected``, ``held``, ``deferred`` or ``conflict`` if it would not be sent."""
+    """``create``, ``update`` or ``delete``; ``rejected``, ``held`` or ``deferred`` for what would not be sent."""
     fingerprint: str = ""
     generation: int = 0
     """The number that the change would have among those of its item."""

@@ -28,7 +28,6 @@ from contraflow.engine.stopping import StopRequest
 from contraflow.engine.vanished import reads_everything
 from contraflow.ledger import Ledger, open_ledger
 from contraflow.plans.plan import Plan, StepPlan
-from contraflow.plans.undecided import set_aside
 from contraflow.preparing import PreparedRun, prepare
 from contraflow.readers.loading import explain_lazy_load
 
@@ -173,8 +172,6 @@ class _Planner:
         ).run(spool)
         limits = Limits(guards=request.options.guards, context=context, ledger=self._ledger, stream_id=stream_id)
         verdict = limits.verdict(spool)
-        # The guard counts them as the run does, which has not looked at the remote either when it asks.
-        set_aside(spool, request.options, context, self._ledger)
         notes = guarded.notes([name for name, _ in spool.emptied()])
         return StepPlan(
             step=step.key,
@@ -191,5 +188,4 @@ def _counts(others: Counter[str], spool: Spool) -> dict[str, int]:
     """Every count by the words of a plan."""
     names = {"in_doubt": "held"}
     counts = {operation: spool.count(operation) for operation in CHANGES}
-    others["conflict"] += spool.count("conflict")
     return {**counts, **{names.get(name, name): number for name, number in sorted(others.items()) if number}}

@@ -16,7 +16,7 @@ from contraflow.ledger import decode_key
 from contraflow.redaction import Redactor
 from contraflow_hookspecs import Key
 
-LEFT_OUT = ("rejected", "held", "deferred", "conflict")
+LEFT_OUT = ("rejected", "held", "deferred")
 """What would not be sent although it differs."""
 
 
@@ -26,7 +26,7 @@ class PlannedItem:
 
     key: Key
     operation: str
-    """``create``, ``update`` or ``delete``; ``rejected``, ``held``, ``deferred`` or ``conflict`` if it would not be sent."""
+    """``create``, ``update`` or ``delete``; ``rejected``, ``held`` or ``deferred`` if it would not be sent."""
     changed: tuple[str, ...] | None = None
     """Names of the fields that differ; ``None`` where nobody can say."""
     values: Mapping[str, Mapping[str, Any]] | None = None
