@@ -187,6 +187,13 @@ def test_a_guarded_field_that_no_payload_has_is_named_with_what_may_be_meant(sho
     assert latest.notes == (_MISSPELT,)
 
 
+def test_a_guarded_field_that_no_payload_has_is_named_also_if_another_limit_stops_the_run(shop) -> None:
+    shop.parameters = {"guards": {"creates": 1, "emptied": {"emial": 0, "name": 0}}}
+    execution = shop.sync()
+    assert execution.status is BatchStatus.FAILED
+    assert execution.notes == (_MISSPELT,)
+
+
 def test_a_guarded_field_that_is_nowhere_near_is_named_too(shop) -> None:
     shop.parameters = {"guards": {"emptied": {"vat": 0}}}
     (note,) = shop.sync().notes

@@ -334,7 +334,9 @@ class StepRun:
                 plan=self.plan,
                 parents=parents,
             ).run(spool)
-            self.notes = (*self.notes, *map(self.redact, guarded.notes([name for name, _ in spool.emptied()])))
+            found = [self.redact(note) for note in guarded.notes([name for name, _ in spool.emptied()])]
+            self.notes = (*self.notes, *found)
+            self._execution = attrs.evolve(self._execution, notes=(*self._execution.notes, *found))  # whatever comes
             limits.check(spool)
             return spool.count("delete")
 
