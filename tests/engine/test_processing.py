@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from contraflow_hookspecs import BatchStatus, Item, ItemError, Skip, SystemicError, hookimpl
 
@@ -108,3 +111,83 @@ def test_no_more_is_processed_ahead_than_a_few_chunks(shop) -> None:
     shop.remote.process, shop.remote.answer = process, answer
     assert shop.sync().counts["written"] == 100
     assert max(ahead) <= 3 * 3, "payloads may be large, and a chunk is as large as somebody wants it"
+
+
+class Anew:
+    """An iterator that begins anew when it is iterated over, as many are that somebody wrote by hand."""
+
+    def __init__(self, end: int, bad: int = 0) -> None:
+        self.end, self.bad, self.number = end, bad, 0
+
+    def __iter__(self) -> Anew:
+        self.number = 0
+        return self
+
+    def __next__(self) -> Item:
+        self.number += 1
+        if self.number > self.end:
+            raise StopIteration
+        if self.number == self.bad:
+            raise ItemError("unreadable", key=(self.number,), code="read")
+        return Item(key=(self.number,), entity={"n": self.number})
+
+
+class NextAlone:
+    """What can be asked for the next item, and no more: that is enough for `iter` and `next`."""
+
+    def __init__(self, end: int) -> None:
+        self.items = Anew(end)
+
+    def __next__(self) -> Item:
+        return next(self.items)
+
+
+class Container:
+    def __iter__(self) -> Any:
+        return NextAlone(100)
+
+
+def one_row(end: int) -> Any:
+    row = {}
+    for n in range(1, end + 1):
+        row["n"] = n
+        yield Item(key=(n,), entity=row)
+
+
+def of_a_file(directory: Any, end: int) -> Any:
+    (directory / "numbers").write_text("".join(f"{n}\n" for n in range(1, end + 1)))
+    with (directory / "numbers").open() as file:
+        for n in range(1, end + 1):
+            yield Item(key=(n,), entity={"file": file})
+
+
+def read_with(shop: Any, answer: Callable[[], Any]) -> None:
+    class Reader:
+        @hookimpl
+        def read_items(self) -> Any:
+            return answer()
+
+    shop.plugins["reader"] = Reader()
+    shop.reader = "reader"
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda: Anew(100), Container, lambda: one_row(100)], ids=["begins anew", "next alone", "one row"]
+)
+def test_a_reader_of_ones_own_is_asked_for_the_next_item_and_for_nothing_else(shop, answer) -> None:
+    read_with(shop, answer)
+    assert shop.sync().counts["written"] == 100
+    assert shop.remote.records == {(n,): {"n": n} for n in range(1, 101)}
+
+
+def test_a_reader_that_goes_on_behind_an_error_does_not_begin_anew(shop) -> None:
+    read_with(shop, lambda: Anew(5, bad=3))
+    execution = shop.sync()
+    assert (execution.counts["written"], execution.counts["rejected"], execution.counts["read"]) == (4, 1, 5)
+
+
+def test_what_a_reader_of_ones_own_has_open_is_open_while_its_item_is_processed(shop) -> None:
+    read_with(shop, lambda: of_a_file(shop.directory, 30))
+    shop.remote.process = lambda item, _: {"n": int(item.entity["file"].readline())}
+    assert shop.sync().counts["written"] == 30
+    assert shop.remote.records == {(n,): {"n": n} for n in range(1, 31)}

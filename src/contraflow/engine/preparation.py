@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import attrs
@@ -18,10 +17,11 @@ from contraflow.engine.prepared import NO_KEY, Prepared, refused
 from contraflow.engine.processing import Processing, StageFailedError
 from contraflow.errors import HookContractError
 from contraflow.ledger import display_key, encode_key, encode_position
+from contraflow.readers import READERS
 from contraflow_hookspecs import IdFilter, Item, ItemError, Key, Operation, StepContext
 
-_AT_ONCE = 64
-"""Items that are processed together. More of them gain little."""
+_AT_ONCE = 16
+"""Items of the built-in readers that are processed together. More gain little, and nobody can stop the run meanwhile."""
 _MOST_CONSECUTIVE_FAILURES = 20
 _MOST_WAITS = 5
 
@@ -37,7 +37,7 @@ class Preparation:
         context: What the reader may know.
         owed: Pages of keys that are to be read by id behind all else.
         parents: Finds the parents of items; ``None`` if they have none.
-        page_size: Items whose parents are looked up at once, and most items that are processed ahead.
+        page_size: Items whose parents are looked up at once, and most items that are processed together.
     """
 
     read: Callable[..., Any]
@@ -76,7 +76,7 @@ class Preparation:
             yield prepared
         last = encode_position(checkpoint)
         # One by one: what lies behind the checkpoint is not to be processed again.
-        for prepared in self._read(attrs.evolve(self.context, checkpoint=None), at_once=1):
+        for prepared in self._read(attrs.evolve(self.context, checkpoint=None), one_by_one=True):
             if prepared.key_text == first:
                 self.items_read -= 1
                 return
@@ -109,28 +109,37 @@ class Preparation:
                 if prepared.waits is None and prepared.key_text in wanted:
                     yield prepared._replace(position=(), again=True)
 
+    @property
+    def _at_once(self) -> int:
+        """How many items may be read before the first of them is processed.
+
+        One, where an entity may live no longer than until the next is read, as with a reader of somebody's own; or where
+        parents are looked up anew for each page, of which none may be looked up too early.
+        """
+        return min(_AT_ONCE, self.page_size) if self.reader in READERS and self.parents is None else 1
+
     def _read(
-        self, context: StepContext, *, follow: bool = False, at_once: int = _AT_ONCE
+        self, context: StepContext, *, follow: bool = False, one_by_one: bool = False
     ) -> Generator[Prepared, None, None]:
         """Yield what is to be read.
 
         Args:
             context: Says what that is.
             follow: Whether to keep track of how far that came.
-            at_once: Most items that are processed together.
+            one_by_one: Whether each item is to be processed before the next is read.
         """
         given = self._items(context)
-        # Of parents that are looked up anew for each page, none may be looked up too early.
         items = given if self.parents is None else WithParents(given, self.parents, self.page_size)
-        at_once = 1 if self.parents is not None else min(at_once, self.page_size)
+        at_once = 1 if one_by_one else self._at_once
         failures = 0
         try:
             while True:
                 page: list[Any] = []
                 trouble: Exception | None = None
                 try:
-                    page.extend(islice(items, at_once))  # up to an error, if one is raised
-                except Exception as error:  # noqa: BLE001 - its turn comes behind the items before it
+                    for _ in range(at_once):
+                        page.append(next(items))  # noqa: PERF401 - nothing else: iterating anew may begin anew
+                except Exception as error:  # noqa: BLE001 - its turn, or the end's, comes behind the items before it
                     trouble = error
                 for item, prepared in self._prepared(page):
                     if item.position is not None:
@@ -139,9 +148,9 @@ class Preparation:
                             self.reached = item.position
                     self.items_read += 1
                     yield prepared
+                if isinstance(trouble, StopIteration):
+                    return
                 if trouble is None:
-                    if len(page) < at_once:
-                        return
                     failures = 0
                     continue
                 if not isinstance(trouble, ItemError):
