@@ -181,7 +181,7 @@ class Comparison:
                 change,
                 key_text,
                 item.fingerprint,
-                1,
+                _FIRST_GENERATION,
                 None,
                 item.canonical,
                 spelled,

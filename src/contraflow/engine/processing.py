@@ -67,7 +67,7 @@ class Processing:
     _failures: int = attrs.field(default=0, init=False)
 
     def prepare(self, items: Sequence[Item], prepared: list[Prepared]) -> None:
-        """Prepare items: each step of it for all of them, which takes a seventh less time than all steps for each.
+        """Prepare items: each step of it for all of them, which takes less time than all steps for each.
 
         Args:
             items: As they were read.
